@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/alloc.h"
+#include "base/log.h"
+#include "core/internal.h"
+
+#include <string.h>
+
+static bool rid_taken(struct ui_iommu *iommu, u32 rid)
+{
+	ui_list_for_each(item, &iommu->devices) {
+		if (ui_container_of(item, struct ui_device, link)->rid == rid)
+			return true;
+	}
+	return false;
+}
+
+static char *copy_name(const char *name)
+{
+	size_t n_bytes = strlen(name) + 1;
+	char *copy = ui_zalloc(n_bytes);
+
+	return copy ? memcpy(copy, name, n_bytes) : NULL;
+}
+
+/* Under iommu->lock. */
+static bool enter(struct ui_device *dev, u32 group)
+{
+	if (rid_taken(dev->iommu, dev->rid))
+		return false;
+	dev->group = ui_group_join(dev, group);
+	if (!dev->group)
+		return false;
+	ui_list_add_tail(&dev->iommu->devices, &dev->link);
+	return true;
+}
+
+struct ui_device *ui_device_create(struct ui_iommu *iommu, const struct ui_device_cfg *cfg)
+{
+	struct ui_device *dev;
+	bool ok;
+
+	if (cfg->pasid_bits > iommu->driver->pasid_bits || cfg->pasid_bits > UI_PASID_BITS)
+		return NULL;
+	dev = ui_zalloc(sizeof(*dev));
+	if (!dev)
+		return NULL;
+	dev->iommu = iommu;
+	dev->rid = cfg->rid;
+	dev->pasid_bits = cfg->pasid_bits;
+	ui_list_init(&dev->link);
+	ui_list_init(&dev->group_link);
+	dev->name = copy_name(cfg->name ? cfg->name : "?");
+	if (!dev->name) {
+		ui_free(dev);
+		return NULL;
+	}
+	pthread_mutex_lock(&iommu->lock);
+	ok = enter(dev, cfg->group);
+	pthread_mutex_unlock(&iommu->lock);
+	if (!ok) {
+		ui_free(dev->name);
+		ui_free(dev);
+		return NULL;
+	}
+	ui_log(UI_LOG_INFO, "device %s behind iommu kind %s, %u PASID bits", dev->name, iommu->driver->name, dev->pasid_bits);
+	return dev;
+}
+
+void ui_device_destroy(struct ui_device *dev)
+{
+	struct ui_iommu *iommu;
+
+	if (!dev)
+		return;
+	iommu = dev->iommu;
+	pthread_mutex_lock(&iommu->lock);
+	ui_list_del(&dev->link);
+	ui_group_leave(dev);
+	pthread_mutex_unlock(&iommu->lock);
+	ui_free(dev->name);
+	ui_free(dev);
+}
+
+const char *ui_device_name(const struct ui_device *dev)
+{
+	return dev->name;
+}
+
+struct ui_dma *ui_device_port_open(struct ui_device *dev)
+{
+	struct ui_dma *dma = ui_dma_open(dev->iommu->tr, dev->rid, ui_device_resolve, dev);
+
+	if (dma)
+		ui_dma_set_fault_sink(dma, ui_device_fault, dev);
+	return dma;
+}
+
+const struct ui_resv *ui_device_reserved(struct ui_device *dev, size_t *n)
+{
+	*n = dev->iommu->driver->n_resv;
+	return dev->iommu->driver->resv;
+}
+
+struct ui_iommu *ui_device_iommu(const struct ui_device *dev)
+{
+	return dev->iommu;
+}
+
+u8 ui_device_pasid_bits(const struct ui_device *dev)
+{
+	return dev->pasid_bits;
+}
+
+bool ui_device_dirty_capable(const struct ui_device *dev)
+{
+	return dev->iommu->driver->dirty;
+}
+
+const struct ui_driver_ops *ui_device_driver(const struct ui_device *dev)
+{
+	return dev->iommu->driver;
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Pages move under live mappings. Everything that can fail (memory for segments, gates, split leaves) comes before the move
+ * itself and is undone; behind the closed gates no DMA sees an order.
+ */
+#include "core/ioas_priv.h"
+#include "base/alloc.h"
+
+#include <errno.h>
+
+/* A stretch of an area whose pages move. */
+struct job {
+	struct ui_area *area;
+	u64 start, last; /* addresses where the pages were made, page-aligned */
+	u64 now;         /* where the first is now */
+};
+
+struct mover {
+	struct ui_pages_set *set;
+	u64 old, n_bytes, to;
+	struct job *jobs;
+	size_t n, room;
+	size_t job, domain; /* repoint(): how far it came */
+};
+
+static int job_add(struct mover *mover, struct ui_area *area, u64 start, u64 last, u64 now)
+{
+	if (mover->n == mover->room) {
+		size_t room = mover->room ? mover->room * 2 : 4;
+		struct job *grown = ui_realloc(mover->jobs, room * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		mover->jobs = grown;
+		mover->room = room;
+	}
+	mover->jobs[mover->n++] = (struct job){ area, start, last, now };
+	return 0;
+}
+
+static struct ui_area *area_of(struct ui_ivm_node *node)
+{
+	return ui_container_of(ui_container_of(node, struct ui_pin, node), struct ui_area, pin);
+}
+
+/* Pages that are where they were made. */
+static int collect_unmoved(struct mover *mover, u64 last)
+{
+	struct ui_ivm_node *node = NULL;
+	int ret = 0;
+
+	while (!ret && (node = ui_ivm_next(&mover->set->held, mover->old, last, node))) {
+		struct ui_area *area = area_of(node);
+		u64 at = ui_max(node->start, mover->old), end = ui_min(node->last, last), start, run;
+
+		while (!ret && at <= end && ui_pages_unmoved(area->pages, at, end, &start, &run)) {
+			ret = job_add(mover, area, start, run, start);
+			at = run + 1;
+		}
+	}
+	return ret;
+}
+
+/* Pages that have come there by an earlier move. */
+static int collect_moved(struct mover *mover, u64 last)
+{
+	struct ui_moved run = { 0 };
+	int ret = 0;
+
+	while (!ret && ui_pages_next_moved(mover->set, mover->old, last, &run)) {
+		struct ui_ivm_node *node = NULL;
+
+		while (!ret && (node = ui_ivm_next(&mover->set->held, run.start, run.last, node))) {
+			struct ui_area *area = area_of(node);
+			u64 start = ui_max(node->start, run.start);
+
+			if (area->pages == run.pages)
+				ret = job_add(mover, area, start, ui_min(node->last, run.last), run.now + (start - run.start));
+		}
+	}
+	return ret;
+}
+
+static int collect(struct mover *mover, u64 last)
+{
+	int ret = collect_unmoved(mover, last);
+
+	if (!ret)
+		ret = collect_moved(mover, last);
+	return ret ? ret : mover->n ? 0 : -ENOENT;
+}
+
+static void forget(struct mover *mover)
+{
+	for (size_t i = 0; i < mover->n; i++) {
+		struct job *job = &mover->jobs[i];
+
+		ui_pages_unmove(job->area->pages, job->start, job->last, mover->old, mover->n_bytes, mover->to);
+	}
+}
+
+/* Areas that share an object have jobs for the same pages: once a page has moved, it is not at the old place any more. */
+static int record(struct mover *mover)
+{
+	int ret = 0;
+
+	for (size_t i = 0; !ret && i < mover->n; i++) {
+		struct job *job = &mover->jobs[i];
+
+		ret = ui_pages_move(job->area->pages, job->start, job->last, mover->old, mover->n_bytes, mover->to);
+	}
+	if (ret)
+		forget(mover);
+	return ret;
+}
+
+static void gates_open(struct mover *mover)
+{
+	for (size_t i = 0; i < mover->n; i++) {
+		struct ui_ioas *ioas = mover->jobs[i].area->ioas;
+
+		for (size_t d = 0; d < ioas->n_domains; d++) {
+			if (ioas->domains[d].gated)
+				ui_domain_gate_open(ioas->domains[d].domain);
+			ioas->domains[d].gated = false;
+		}
+	}
+}
+
+static int gates_close(struct mover *mover)
+{
+	for (size_t i = 0; i < mover->n; i++) {
+		struct ui_ioas *ioas = mover->jobs[i].area->ioas;
+
+		for (size_t d = 0; d < ioas->n_domains; d++) {
+			int ret = ioas->domains[d].gated ? 0 : ui_domain_gate_close(ioas->domains[d].domain);
+
+			if (ret) {
+				gates_open(mover);
+				return ret;
+			}
+			ioas->domains[d].gated = true;
+		}
+	}
+	return 0;
+}
+
+/* Points one domain's mappings of a job to where its pages are (@from) or will be. */
+static int repoint_one(struct mover *mover, const struct job *job, struct ui_domain *domain, bool back)
+{
+	const struct ui_area *area = job->area;
+	u64 first = area->pages->cfg.pa + area->offset, end = first + (area->length - 1);
+	u64 start = ui_max(job->start, first), last = ui_min(job->last, end);
+	u64 now = job->now + (start - job->start), pa = back ? now : mover->to + (now - mover->old);
+
+	/* A busy area is in no domain, and one that grants nothing in no table. */
+	if (area->busy || !area->prot)
+		return 0;
+	return ui_domain_repoint(domain, area->start + (start - first), area->start + (last - first), pa);
+}
+
+/* Takes back what repoint() did. The leaves are split already, so this needs no memory. */
+static void repoint_back(struct mover *mover)
+{
+	for (;;) {
+		if (!mover->domain) {
+			if (!mover->job)
+				return;
+			mover->domain = mover->jobs[--mover->job].area->ioas->n_domains;
+			continue;
+		}
+		mover->domain--;
+		repoint_one(mover, &mover->jobs[mover->job], mover->jobs[mover->job].area->ioas->domains[mover->domain].domain, true);
+	}
+}
+
+static int repoint(struct mover *mover)
+{
+	for (mover->job = 0; mover->job < mover->n; mover->job++) {
+		const struct job *job = &mover->jobs[mover->job];
+		struct ui_ioas *ioas = job->area->ioas;
+
+		for (mover->domain = 0; mover->domain < ioas->n_domains; mover->domain++) {
+			int ret = repoint_one(mover, job, ioas->domains[mover->domain].domain, false);
+
+			if (ret) {
+				repoint_back(mover);
+				return ret;
+			}
+		}
+	}
+	mover->domain = 0;
+	return 0;
+}
+
+/* With everybody else kept out. */
+static int move_locked(struct mover *mover, u64 last, int (*move)(void *arg), void *arg)
+{
+	int ret = collect(mover, last);
+
+	if (!ret)
+		ret = record(mover);
+	if (ret)
+		return ret;
+	ret = gates_close(mover);
+	if (!ret) {
+		ret = repoint(mover);
+		if (!ret) {
+			ret = move(arg);
+			if (ret)
+				repoint_back(mover);
+		}
+		gates_open(mover);
+	}
+	if (ret)
+		forget(mover);
+	return ret;
+}
+
+int ui_ioas_move_pages(struct ui_pages_set *set, u64 old, u64 n_bytes, u64 to, int (*move)(void *arg), void *arg)
+{
+	struct mover mover = { .set = set, .old = old, .n_bytes = n_bytes, .to = to };
+	u64 last;
+	int ret;
+
+	ui_assert(ui_is_aligned(old | n_bytes | to, UI_PAGE_BYTES));
+	if (!ui_range_last(old, n_bytes, &last))
+		return -ENOENT;
+	pthread_rwlock_wrlock(&set->moving);
+	pthread_mutex_lock(&set->lock);
+	ret = move_locked(&mover, last, move, arg);
+	pthread_mutex_unlock(&set->lock);
+	pthread_rwlock_unlock(&set->moving);
+	ui_free(mover.jobs);
+	return ret;
+}

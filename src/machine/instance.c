@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "machine/instance.h"
+#include "base/alloc.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* A kind of the command line and the driver half that serves it. The mock's iommu stands apart: its devices are made by
+ * ioctls of its own, so the devices of the command line get a generic iommu. */
+static const struct {
+	const char *kind, *driver;
+} kinds[] = {
+	{ "generic", "generic" },
+	{ "mock", "generic" },
+};
+
+static const char *driver_of(const char *kind)
+{
+	for (size_t i = 0; i < ui_array_size(kinds); i++) {
+		if (!strcmp(kinds[i].kind, kind))
+			return kinds[i].driver;
+	}
+	return NULL;
+}
+
+bool ui_machine_kind_known(const char *kind)
+{
+	return driver_of(kind) != NULL;
+}
+
+const char *ui_machine_kinds(void)
+{
+	return "generic, mock";
+}
+
+static int device_bars(struct ui_machine_pci *dev, const struct ui_pci_model *model)
+{
+	for (unsigned i = 0; i < UI_PCI_N_BARS; i++) {
+		void *mem;
+
+		if (!model->bars[i].mappable || !model->bars[i].n_bytes)
+			continue;
+		mem = ui_sys_mmap(NULL, model->bars[i].n_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (ui_sys_is_err(mem))
+			return -ENOMEM;
+		dev->bar_mem[i] = mem;
+	}
+	return 0;
+}
+
+static int device_create(struct ui_machine *machine, const struct ui_machine_dev *desc, struct ui_machine_pci *dev, char *err,
+			 size_t err_bytes)
+{
+	struct ui_device_cfg cfg = { .rid = desc->rid, .pasid_bits = desc->pasid_bits, .name = dev->name };
+
+	snprintf(err, err_bytes, "out of memory");
+	dev->model = ui_pci_model_find(desc->type);
+	ui_machine_rid_print(desc->rid, dev->name);
+	dev->dev = ui_device_create(machine->iommu, &cfg);
+	if (!dev->dev || device_bars(dev, dev->model))
+		return -ENOMEM;
+	dev->port = ui_device_port_open(dev->dev);
+	if (!dev->port)
+		return -ENOMEM;
+	dev->pci = ui_pci_create(dev->model, desc->options, desc->pasid_bits, dev->port, dev->bar_mem, err, err_bytes);
+	return dev->pci ? 0 : -EINVAL;
+}
+
+int ui_machine_create(const struct ui_machine_desc *desc, struct ui_machine **out, char *err, size_t err_bytes)
+{
+	const struct ui_driver_ops *driver = ui_driver_find(driver_of(desc->kind));
+	struct ui_machine *machine;
+	int ret = 0;
+
+	if (!driver) {
+		snprintf(err, err_bytes, "iommu \"%s\" is not built in", desc->kind);
+		return -EINVAL;
+	}
+	snprintf(err, err_bytes, "out of memory");
+	machine = ui_zalloc(sizeof(*machine));
+	if (!machine)
+		return -ENOMEM;
+	machine->mem = ui_mem_create_process();
+	machine->iommu = machine->mem ? ui_iommu_create(driver, machine->mem) : NULL;
+	if (!machine->iommu)
+		ret = -ENOMEM;
+	for (unsigned i = 0; !ret && i < desc->n_devices; i++) {
+		machine->n_devices++;
+		ret = device_create(machine, &desc->devices[i], &machine->devices[i], err, err_bytes);
+	}
+	if (ret)
+		ui_machine_destroy(machine);
+	else
+		*out = machine;
+	return ret;
+}
+
+static void device_destroy(struct ui_machine_pci *dev)
+{
+	if (dev->pci)
+		ui_pci_destroy(dev->pci);
+	if (dev->port)
+		ui_dma_close(dev->port);
+	if (dev->dev)
+		ui_device_destroy(dev->dev);
+	for (unsigned i = 0; i < UI_PCI_N_BARS; i++) {
+		if (dev->bar_mem[i])
+			ui_sys_munmap(dev->bar_mem[i], dev->model->bars[i].n_bytes);
+	}
+}
+
+void ui_machine_destroy(struct ui_machine *machine)
+{
+	if (!machine)
+		return;
+	for (unsigned i = machine->n_devices; i-- > 0;)
+		device_destroy(&machine->devices[i]);
+	if (machine->iommu)
+		ui_iommu_destroy(machine->iommu);
+	if (machine->mem)
+		ui_mem_destroy(machine->mem);
+	ui_free(machine);
+}

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The walk, for tables of our own (direct loads, contents trusted) and for tables that somebody else wrote (through
+ * ui_walk_mem, nothing trusted). Lock-free against the one writer of edit.h and scan.h.
+ *
+ * Faults in the order in which hardware reports them: input range; then per entry: load, absent, reserved, address size;
+ * then for the leaf: access flag, permission. Only an access that is granted marks the leaf.
+ */
+#ifndef UI_PGTABLE_WALK_H
+#define UI_PGTABLE_WALK_H
+
+#include "pgtable/fmt.h"
+
+#define UI_PT_RIGHTS (UI_PROT_READ | UI_PROT_WRITE | UI_PROT_EXEC)
+
+/* Where entries are read: @mem, or with @mem NULL directly at pa + @delta. */
+struct ui_pt_reader {
+	const struct ui_walk_mem *mem;
+	uintptr_t delta;
+};
+
+/* Somebody who rewrites an entry of his own table as fast as it is marked gets an abort, not a walk without end. */
+#define UI_PT_FOREIGN_TRIES 64u
+
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_read(const struct ui_pt_reader *rd, u64 addr, u64 *entry)
+{
+	if (rd->mem)
+		return rd->mem->load(rd->mem->arg, addr, entry);
+	*entry = ui_pt_load((const u64 *)(addr + rd->delta));
+	return UI_WALK_OK;
+}
+
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_mark(const struct ui_pt_reader *rd, u64 addr, u64 expected, u64 desired,
+						bool *done)
+{
+	if (rd->mem)
+		return rd->mem->cmpxchg(rd->mem->arg, addr, expected, desired, done);
+	*done = ui_pt_cas((u64 *)(addr + rd->delta), &expected, desired);
+	return UI_WALK_OK;
+}
+
+UI_ALWAYS_INLINE bool ui_pt_in_range(const struct ui_walk_cfg *c, u64 iova)
+{
+	if (c->sign_extend) {
+		unsigned spare = 64u - c->ia_bits;
+
+		return (u64)((s64)(iova << spare) >> spare) == iova;
+	}
+	return !(iova & ~ui_mask_lg2(c->ia_bits));
+}
+
+/* What a foreign entry may not be, beyond absent. */
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_vet(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c, u64 entry,
+					       unsigned level, enum ui_pt_kind kind)
+{
+	u64 pa = kind == UI_PT_TABLE ? f->table_pa(c, entry) : f->leaf_oa(c, entry, level);
+
+	if ((entry & c->reserved) || (f->reserved && f->reserved(c, entry, level, kind)))
+		return UI_WALK_RESERVED;
+	return pa & ~ui_mask_lg2(c->oa_bits) ? UI_WALK_ADDR_SIZE : UI_WALK_OK;
+}
+
+/* May @access go through @leaf, and what does the leaf become by it? */
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_judge(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c, u64 leaf,
+						 unsigned prot, unsigned access, u64 *marked)
+{
+	unsigned want = access & UI_PT_RIGHTS;
+
+	*marked = leaf;
+	if (!want)
+		return UI_WALK_OK;
+	if (f->access_fault && !c->set_accessed && !f->accessed(leaf))
+		return UI_WALK_ACCESS;
+	if ((want & ~prot) || (prot & ~access & UI_PROT_PRIV))
+		return UI_WALK_PERMISSION;
+	if (c->set_accessed)
+		*marked = f->set_accessed(*marked);
+	if (c->set_dirty && (want & UI_PROT_WRITE))
+		*marked = f->set_dirty(*marked);
+	return UI_WALK_OK;
+}
+
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_with(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c,
+						     const struct ui_pt_reader *rd, u64 iova, unsigned access,
+						     struct ui_walk *out)
+{
+	unsigned level = c->top_level, lg2 = ui_pt_shift(f, c, level), tries = 0;
+	/* What is left of the address below the entries passed so far. */
+	u64 rest = iova & ui_mask_lg2(lg2 + c->top_lg2);
+	u64 table = c->top_pa, acc = f->fold_start, addr, entry, marked;
+	enum ui_walk_status status;
+	enum ui_pt_kind kind;
+	bool done;
+
+	*out = (struct ui_walk){ .level = (u8)level };
+	if (ui_unlikely(!ui_pt_in_range(c, iova)))
+		return f->range_status;
+	for (;;) {
+		addr = table + (rest >> lg2 << UI_PT_ENTRY_LG2);
+		status = ui_pt_read(rd, addr, &entry);
+		if (status != UI_WALK_OK)
+			break;
+		kind = f->kind(c, entry, level);
+		if (kind == UI_PT_ABSENT) {
+			status = UI_WALK_TRANSLATION;
+			break;
+		}
+		if (rd->mem && (status = ui_pt_vet(f, c, entry, level, kind)) != UI_WALK_OK)
+			break;
+		if (kind == UI_PT_LEAF) {
+			out->prot = (u8)f->grants(c, acc, entry, access);
+			status = ui_pt_judge(f, c, entry, out->prot, access, &marked);
+			if (status != UI_WALK_OK)
+				break;
+		} else {
+			/* Tables of our own are linked with the bit set. */
+			bool mark = rd->mem && f->table_accessed && c->set_accessed && (access & UI_PT_RIGHTS);
+
+			marked = mark ? f->set_accessed(entry) : entry;
+		}
+		if (ui_unlikely(marked != entry)) {
+			/* Only onto the very entry that was judged; whatever else stands there now is judged anew. */
+			status = ui_pt_mark(rd, addr, entry, marked, &done);
+			if (status == UI_WALK_OK && !done && rd->mem && ++tries == UI_PT_FOREIGN_TRIES)
+				status = UI_WALK_ABORT;
+			if (status != UI_WALK_OK)
+				break;
+			if (!done)
+				continue;
+			entry = marked;
+		}
+		if (kind == UI_PT_LEAF) {
+			out->oa = f->leaf_oa(c, entry, level) | (rest & (UI_BIT(lg2) - 1));
+			out->leaf_lg2 = (u8)lg2;
+			out->dirty = !c->set_dirty || !f->clean(entry);
+			out->memattr = f->memattr(entry, level);
+			break;
+		}
+		acc = f->fold(c, acc, entry);
+		table = f->table_pa(c, entry);
+		rest &= UI_BIT(lg2) - 1;
+		lg2 -= ui_pt_stride(f, c);
+		level--;
+	}
+	out->level = (u8)level;
+	return status;
+}
+
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_own(const struct ui_pt_fmt *f, const struct ui_pt *pt, u64 iova,
+						    unsigned access, struct ui_walk *out)
+{
+	const struct ui_pt_reader rd = { .mem = NULL, .delta = pt->delta };
+	struct ui_walk_cfg c = ui_pt_view(pt);
+
+	/* The common granule as a constant. */
+	if (!f->granule_lg2 && c.granule_lg2 == UI_PAGE_LG2) {
+		c.granule_lg2 = UI_PAGE_LG2;
+		return ui_pt_walk_with(f, &c, &rd, iova, access, out);
+	}
+	return ui_pt_walk_with(f, &c, &rd, iova, access, out);
+}
+
+/* A configuration that came from a guest may say anything: a walk with it must at least stay within 64 bits. */
+UI_ALWAYS_INLINE bool ui_pt_walk_cfg_sane(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c)
+{
+	unsigned covered;
+
+	if (!f->granule_lg2 && c->granule_lg2 != 12 && c->granule_lg2 != 14 && c->granule_lg2 != 16)
+		return false;
+	if (c->top_level >= f->max_levels || !c->ia_bits || c->ia_bits > 64)
+		return false;
+	covered = ui_pt_shift(f, c, c->top_level) + c->top_lg2;
+	return covered <= 64 && c->ia_bits <= covered;
+}
+
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_foreign(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c,
+							const struct ui_walk_mem *mem, u64 iova, unsigned access,
+							struct ui_walk *out)
+{
+	const struct ui_pt_reader rd = { .mem = mem, .delta = 0 };
+
+	if (!ui_pt_walk_cfg_sane(f, c)) {
+		*out = (struct ui_walk){ .level = c->top_level };
+		return UI_WALK_RESERVED;
+	}
+	return ui_pt_walk_with(f, c, &rd, iova, access, out);
+}
+
+#endif

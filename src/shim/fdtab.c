@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The descriptor table: which numbers are ours. Lookups take no lock: the slot gives a file, its count is raised unless
+ * it is 0, and the slot is looked at again; files are never freed, only used anew, so that the count may always be touched.
+ */
+#include "shim/shim.h"
+#include "base/log.h"
+
+/* Numbers beyond cannot be ours: open() does not give them, dup2() to them is refused. Untouched pages cost nothing. */
+enum { N_SLOTS = 1 << 20 };
+
+static struct ui_file *_Atomic slots[N_SLOTS]; /* release in install, pairs with acquire in get */
+static struct ui_file files[UI_FILE_MAX];
+static _Atomic int highest = -1;
+
+bool ui_fd_ours(int fd)
+{
+	return (unsigned)fd < N_SLOTS && atomic_load_explicit(&slots[fd], memory_order_relaxed);
+}
+
+int ui_fd_highest(void)
+{
+	return atomic_load_explicit(&highest, memory_order_relaxed);
+}
+
+static bool hold_unless_dead(struct ui_file *file)
+{
+	u32 refs = atomic_load_explicit(&file->refs, memory_order_relaxed);
+
+	do {
+		if (!refs)
+			return false;
+		/* Acquire pairs with the release of alloc's store: the file's fields are those of this use. */
+	} while (!atomic_compare_exchange_weak_explicit(&file->refs, &refs, refs + 1, memory_order_acquire, memory_order_relaxed));
+	return true;
+}
+
+struct ui_file *ui_fd_get(int fd)
+{
+	struct ui_file *file;
+
+	if ((unsigned)fd >= N_SLOTS)
+		return NULL;
+	for (;;) {
+		file = atomic_load_explicit(&slots[fd], memory_order_acquire); /* pairs with ui_fd_install() */
+		if (!file || !hold_unless_dead(file)) {
+			if (!file || atomic_load_explicit(&slots[fd], memory_order_relaxed) == file)
+				return NULL;
+			continue;
+		}
+		if (ui_likely(atomic_load_explicit(&slots[fd], memory_order_relaxed) == file))
+			break;
+		ui_file_put(file);
+	}
+	ui_self_check();
+	return file;
+}
+
+struct ui_file *ui_fd_find(int fd)
+{
+	struct ui_file *file = ui_fd_get(fd);
+
+	return file ? file : ui_file_adopt(fd);
+}
+
+struct ui_file *ui_fd_take(int fd)
+{
+	if ((unsigned)fd >= N_SLOTS || !ui_fd_ours(fd))
+		return NULL;
+	return atomic_exchange_explicit(&slots[fd], NULL, memory_order_acq_rel);
+}
+
+int ui_fd_install(int fd, struct ui_file *file)
+{
+	struct ui_file *old;
+	int top = ui_fd_highest();
+
+	if ((unsigned)fd >= N_SLOTS)
+		return -EMFILE;
+	while (top < fd && !atomic_compare_exchange_weak_explicit(&highest, &top, fd, memory_order_relaxed, memory_order_relaxed))
+		;
+	old = atomic_exchange_explicit(&slots[fd], file, memory_order_acq_rel); /* release pairs with ui_fd_get() */
+	if (old)
+		ui_file_put(old);
+	return 0;
+}
+
+void ui_fd_forget(int fd)
+{
+	struct ui_shim_entry entry;
+	struct ui_file *file;
+
+	if (ui_likely(!ui_fd_ours(fd)) || ui_self_borrowed())
+		return;
+	ui_shim_enter(&entry);
+	file = ui_fd_take(fd);
+	if (file)
+		ui_file_put(file);
+	ui_shim_leave(&entry);
+}
+
+struct ui_file *ui_file_slot(unsigned i)
+{
+	return &files[i];
+}
+
+struct ui_file *ui_file_hold(struct ui_file *file)
+{
+	atomic_fetch_add_explicit(&file->refs, 1, memory_order_relaxed);
+	return file;
+}
+
+struct ui_file *ui_file_hold_live(struct ui_file *file)
+{
+	return hold_unless_dead(file) ? file : NULL;
+}
+
+void ui_file_put(struct ui_file *file)
+{
+	struct ui_shim_entry entry;
+
+	/* Acquire and release: the last one sees what the others did before they let go. */
+	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) != 1)
+		return;
+	ui_shim_enter(&entry);
+	ui_file_release(file);
+	ui_shim_lock();
+	file->in_use = false;
+	ui_shim_unlock();
+	ui_shim_leave(&entry);
+}
+
+struct ui_file *ui_file_alloc(enum ui_file_kind kind, unsigned index)
+{
+	struct ui_file *file = NULL;
+
+	ui_shim_lock();
+	for (unsigned i = 0; i < UI_FILE_MAX && !file; i++) {
+		if (!files[i].in_use)
+			file = &files[i];
+	}
+	if (file) {
+		file->in_use = true;
+		file->generation++;
+		file->kind = kind;
+		file->index = index;
+		file->told = false;
+		file->header = NULL;
+		file->ctx = NULL;
+		file->vfio = NULL;
+		file->bound = NULL;
+		file->ino = 0;
+		atomic_store_explicit(&file->state, UI_FILE_FRESH, memory_order_relaxed);
+		atomic_store_explicit(&file->refs, 1, memory_order_release); /* pairs with hold_unless_dead() */
+	}
+	ui_shim_unlock();
+	return file;
+}
+
+void ui_file_forked(void)
+{
+	for (unsigned i = 0; i < UI_FILE_MAX; i++) {
+		struct ui_file *file = &files[i];
+
+		/* Calls of the parent's other threads held references that nobody gives back here. That only keeps a foreign
+		 * file's slot in use. */
+		if (file->in_use && atomic_load_explicit(&file->state, memory_order_relaxed) == UI_FILE_OWNED)
+			atomic_store_explicit(&file->state, UI_FILE_FOREIGN, memory_order_relaxed);
+	}
+}

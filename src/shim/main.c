@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+#include "shim/shim.h"
+#include "shim/real.h"
+#include "base/log.h"
+#include "base/sys.h"
+
+#include <stdlib.h>
+#include <sys/syscall.h>
+
+static struct ui_machine_desc desc;
+static bool served;
+
+UI_SHIM_TLS unsigned depth;
+
+/* Async-signal-safe after fork() has reset it; held for short, never while a context or a device works. */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+bool ui_shim_served(void)
+{
+	return served;
+}
+
+const struct ui_machine_desc *ui_shim_desc(void)
+{
+	return &desc;
+}
+
+static u64 swap_mask(u64 mask)
+{
+	u64 old = 0;
+
+	/* pthread_sigmask() would leave libc's own signals open: a cancellation must not unwind through us either. */
+	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &mask, &old, sizeof(mask));
+	return old;
+}
+
+void ui_shim_enter(struct ui_shim_entry *entry)
+{
+	int saved = errno;
+
+	entry->mask = 0;
+	if (!depth++)
+		entry->mask = swap_mask(~((u64)1 << (SIGSEGV - 1) | (u64)1 << (SIGBUS - 1)));
+	ui_self_check();
+	errno = saved;
+}
+
+void ui_shim_leave(const struct ui_shim_entry *entry)
+{
+	int saved = errno;
+
+	if (!--depth)
+		swap_mask(entry->mask);
+	errno = saved;
+}
+
+bool ui_shim_inside(void)
+{
+	return depth != 0;
+}
+
+void ui_shim_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void ui_shim_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+void ui_shim_lock_forked(void)
+{
+	lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}
+
+static __attribute__((constructor)) void start(void)
+{
+	const char *text = getenv("UIOMMU_MACHINE");
+	int saved = errno;
+	char err[256];
+
+	ui_real_init();
+	if (text && !ui_machine_desc_parse(&desc, text, err, sizeof(err))) {
+		ui_shim_log_init(&desc);
+		served = true;
+	} else if (text) {
+		ui_log(UI_LOG_ERROR, "UIOMMU_MACHINE: %s: this program is not served", err);
+	}
+	errno = saved;
+}

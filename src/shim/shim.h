@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the preloaded library share. docs/shim.md tells the design: lifetimes, fork, signals, locks.
+ *
+ * Order of locks, outermost first: move (mem.c), the shim lock, worker.control, bars, the library's own locks, page sets, heap.
+ */
+#ifndef UI_SHIM_H
+#define UI_SHIM_H
+
+#include "base/types.h"
+#include "machine/desc.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+
+struct stat;
+struct ui_iommufd;
+struct ui_machine;
+struct ui_machine_pci;
+struct ui_vfio;
+
+#define UI_EXPORT __attribute__((visibility("default")))
+/* The preloaded library always has its place in the static TLS block: no allocation, safe in signal handlers. */
+#define UI_SHIM_TLS static _Thread_local __attribute__((tls_model("initial-exec")))
+
+/* A kernel-style result to libc's: the one place where the library's answers become errno. */
+UI_ALWAYS_INLINE long ui_shim_ret(long ret)
+{
+	if (ui_unlikely(ret < 0 && ret >= -4095)) {
+		errno = (int)-ret;
+		return -1;
+	}
+	return ret;
+}
+
+/* --- main.c: the process --- */
+
+/* True when UIOMMU_MACHINE holds a machine: otherwise everything passes through. */
+bool ui_shim_served(void);
+const struct ui_machine_desc *ui_shim_desc(void);
+
+/*
+ * The library is entered with every signal but SIGSEGV and SIGBUS blocked: as with a system call, a handler of the
+ * program's runs before or after, never in between (where it could find a lock held, or longjmp away with it).
+ */
+struct ui_shim_entry {
+	u64 mask;
+};
+void ui_shim_enter(struct ui_shim_entry *entry);
+void ui_shim_leave(const struct ui_shim_entry *entry);
+/* True inside an entry: a libc call that the library's own work led to. */
+bool ui_shim_inside(void);
+
+void ui_shim_lock(void);
+void ui_shim_unlock(void);
+void ui_shim_lock_forked(void);
+
+/* --- self.c: which process is this? --- */
+
+/* Prepares the identity of this process; idempotent, under the shim lock. 0 or -ENOMEM. */
+int ui_self_init(void);
+/* To call before anything of this process's state is used: notices that a fork happened, by whatever means. */
+void ui_self_check(void);
+/* True in a child that shares this memory (vfork, CLONE_VM): it must not touch our tables. */
+bool ui_self_borrowed(void);
+/* Unlike that of any other process or program image. Not 0. */
+u64 ui_self_token(void);
+
+/* --- file.c, fdtab.c: open files --- */
+
+enum ui_file_kind { UI_FILE_IOMMU, UI_FILE_VFIO, UI_FILE_DIR };
+enum ui_file_state {
+	UI_FILE_FRESH,   /* nobody used it yet: whoever does first owns it */
+	UI_FILE_OWNED,   /* its object lives in this process */
+	UI_FILE_FOREIGN, /* its object lives, or lived, in another process */
+};
+
+struct ui_file_header;
+
+struct ui_file {
+	_Atomic u32 refs; /* descriptors and calls in progress; 0: free or being released */
+	bool in_use;      /* shim lock */
+	u32 generation;   /* shim lock; tells uses of this slot apart */
+	enum ui_file_kind kind;
+	_Atomic enum ui_file_state state; /* changes under the shim lock; release, pairs with acquire in ui_file_ready() */
+	bool told;                        /* shim lock; the log has a line about FOREIGN */
+	unsigned index;                   /* VFIO: which device; DIR: which node */
+	u64 ino;                          /* of the memfd, to recognise a descriptor number that means something else by now */
+	struct ui_file_header *header;    /* the shared page of the memfd; NULL for DIR */
+	struct ui_iommufd *ctx;           /* IOMMU, once OWNED */
+	struct ui_vfio *vfio;             /* VFIO, once OWNED */
+	struct ui_file *_Atomic bound;    /* VFIO: the iommufd it is bound to, kept as long as the binding */
+};
+
+/* The open file behind @fd with a reference, or NULL: not ours. Lock-free. */
+struct ui_file *ui_fd_get(int fd);
+/* As ui_fd_get(), and recognises descriptors that came by exec, SCM_RIGHTS or a way round us. */
+struct ui_file *ui_fd_find(int fd);
+/* Cheap hint without a reference. */
+bool ui_fd_ours(int fd);
+/* Ties @fd to @file, taking over the caller's reference; what stood there is let go. -EMFILE: number too large. */
+int ui_fd_install(int fd, struct ui_file *file);
+/* Takes @fd out of the table; the reference is the caller's to put. NULL: not ours. */
+struct ui_file *ui_fd_take(int fd);
+/* @fd turned out to be (or became) something else: forget what stood there. */
+void ui_fd_forget(int fd);
+/* Highest number that was ever installed. */
+int ui_fd_highest(void);
+struct ui_file *ui_file_hold(struct ui_file *file);
+/* As ui_file_hold() when the file may be gone: then NULL. */
+struct ui_file *ui_file_hold_live(struct ui_file *file);
+/* The last reference ends the object. Inside an entry, no lock held. */
+void ui_file_put(struct ui_file *file);
+/* All files of this process. */
+struct ui_file *ui_file_slot(unsigned i);
+enum { UI_FILE_MAX = 1024 };
+
+/* A new object with one reference. NULL: too many. */
+struct ui_file *ui_file_alloc(enum ui_file_kind kind, unsigned index);
+/* Releases what @file holds. Called by the last put. */
+void ui_file_release(struct ui_file *file);
+/* open(2) of a device or virtual directory: a descriptor or a negative errno. Inside an entry. */
+int ui_file_open(enum ui_file_kind kind, unsigned index, int flags);
+/* @fd is not in the table: if it is one of our memfds, ties it to its file. A reference, or NULL. */
+struct ui_file *ui_file_adopt(int fd);
+/* Makes the object behind the descriptor exist here. 0; -ENODEV: it belongs to another process; -ENOMEM. */
+int ui_file_ready(struct ui_file *file);
+long ui_file_ioctl(struct ui_file *file, u32 cmd, u64 arg);
+/* After a fork: what was in use belongs to the parent. */
+void ui_file_forked(void);
+/* Contexts that are open, one after the other: *@i starts at 0. A reference, or NULL at the end. */
+struct ui_file *ui_file_next_context(unsigned *i);
+
+/* --- worker.c: the thread that steps devices --- */
+
+/* One more open file of @device of @machine; 0 or a negative errno. */
+int ui_worker_start(struct ui_machine *machine, unsigned device);
+/* One less; the last joins the thread. No lock held. */
+void ui_worker_stop(unsigned device);
+void ui_worker_forked(void);
+
+/* --- pins.c, mem.c: memory in use by devices --- */
+
+void ui_mem_forked(void);
+int ui_mem_pin(void *arg, u64 va, u64 n_bytes, bool write);
+void ui_mem_pinned(void *arg, u64 va, u64 n_bytes, bool now);
+/* The calling thread ends and its stack goes: pages of it that devices use live on as copies. */
+void ui_mem_thread_exit(void);
+
+/* --- signals.c --- */
+
+/* Installs our SIGSEGV and SIGBUS handler; idempotent, under the shim lock. */
+int ui_signals_init(void);
+
+/* --- wrap_dir.c, signals.c, heap.c: locks after a fork --- */
+
+void ui_dirs_forked(void);
+void ui_signals_forked(void);
+
+void ui_heap_forked(void);
+
+/* --- log.c --- */
+
+void ui_shim_log_init(const struct ui_machine_desc *desc);
+
+#endif

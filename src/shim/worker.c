@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One thread steps the devices of this process: those that were woken, and now and then those whose doorbell is polled. It
+ * exists while a device is open. At exit of the process it is left alone: it touches nothing that exit handlers free.
+ */
+#include "shim/shim.h"
+#include "shim/real.h"
+#include "base/log.h"
+#include "base/sys.h"
+#include "devices/pci.h"
+#include "machine/instance.h"
+
+#include <string.h>
+#include <time.h>
+
+enum {
+	SPINS = 64,              /* rounds of polling before the first sleep */
+	SLEEP_MIN_NS = 10000,
+	SLEEP_MAX_NS = 500000,   /* the longest a mapped doorbell waits */
+	STACK_BYTES = 256 * 1024,
+};
+
+struct seat {
+	struct ui_machine_pci *dev; /* release in start; pairs with acquire in round() */
+	_Atomic u32 n_open;         /* control lock for writing */
+	_Atomic bool woken;         /* seq_cst with word: see wake() and idle() */
+};
+
+static struct {
+	pthread_mutex_t control; /* starting and stopping; the thread never takes it */
+	pthread_t thread;
+	bool running; /* control */
+	unsigned n_open;
+	_Atomic bool stop;
+	_Atomic u32 word; /* futex: changes when there is something to do */
+	struct seat seats[UI_MACHINE_MAX_DEVICES];
+} worker = { .control = PTHREAD_MUTEX_INITIALIZER };
+
+static void kick(void)
+{
+	atomic_fetch_add(&worker.word, 1);
+	ui_sys_futex_wake(&worker.word, 1);
+}
+
+/* The device has something to do. Its lock is held. Order: woken before word; the thread reads word before woken. */
+static void wake(void *arg)
+{
+	struct seat *seat = arg;
+
+	if (!atomic_exchange(&seat->woken, true))
+		kick();
+}
+
+struct round {
+	bool busy;  /* somebody wants to go on right away */
+	bool polls; /* somebody's doorbell is polled */
+	u64 bytes;  /* moved by all devices so far: polling that finds work does not slow down */
+};
+
+static void step(struct seat *seat, struct round *round)
+{
+	struct ui_machine_pci *dev = seat->dev;
+	bool woken = atomic_exchange(&seat->woken, false), polls = ui_pci_polls(dev->pci);
+	struct ui_dma_stats stats;
+
+	if (!woken && !polls)
+		return;
+	if (ui_pci_step(dev->pci)) {
+		atomic_store(&seat->woken, true);
+		round->busy = true;
+	}
+	round->polls |= polls;
+	ui_dma_stats(dev->port, &stats);
+	round->bytes += stats.bytes;
+}
+
+static void idle(u32 seen, const struct round *round, unsigned *quiet)
+{
+	struct timespec ts = { 0 };
+	u64 ns = SLEEP_MIN_NS;
+
+	if (!round->polls) {
+		ui_sys_futex_wait(&worker.word, seen, NULL);
+		return;
+	}
+	if ((*quiet)++ < SPINS) {
+		ui_sys_yield();
+		return;
+	}
+	for (unsigned i = SPINS; i < *quiet && ns < SLEEP_MAX_NS; i++)
+		ns += ns / 4;
+	ts.tv_nsec = (long)(ns < SLEEP_MAX_NS ? ns : SLEEP_MAX_NS);
+	ui_sys_futex_wait(&worker.word, seen, &ts);
+}
+
+static void *work(void *arg)
+{
+	unsigned quiet = 0;
+	u64 bytes = 0;
+
+	while (!atomic_load(&worker.stop)) {
+		u32 seen = atomic_load(&worker.word);
+		struct round round = { 0 };
+
+		for (unsigned i = 0; i < UI_MACHINE_MAX_DEVICES; i++) {
+			if (atomic_load(&worker.seats[i].n_open))
+				step(&worker.seats[i], &round);
+		}
+		if (round.bytes != bytes)
+			quiet = 0;
+		bytes = round.bytes;
+		if (!round.busy)
+			idle(seen, &round, &quiet);
+	}
+	return NULL;
+}
+
+static int launch(void)
+{
+	pthread_attr_t attr;
+	int ret;
+
+	atomic_store(&worker.stop, false);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, STACK_BYTES);
+	/* We are inside an entry: the thread inherits its mask, all but SIGSEGV and SIGBUS blocked. */
+	ret = REAL(pthread_create)(&worker.thread, &attr, work, NULL);
+	pthread_attr_destroy(&attr);
+	if (ret)
+		return -ret;
+	pthread_setname_np(worker.thread, "uiommu");
+	worker.running = true;
+	return 0;
+}
+
+int ui_worker_start(struct ui_machine *machine, unsigned device)
+{
+	struct seat *seat = &worker.seats[device];
+	struct ui_pci_env env = { .wake = wake, .arg = seat };
+	int ret = 0;
+
+	pthread_mutex_lock(&worker.control);
+	seat->dev = &machine->devices[device];
+	if (!worker.running)
+		ret = launch();
+	if (!ret) {
+		if (!seat->n_open)
+			ui_pci_set_env(seat->dev->pci, &env);
+		atomic_fetch_add(&seat->n_open, 1);
+		worker.n_open++;
+		kick();
+	}
+	pthread_mutex_unlock(&worker.control);
+	return ret;
+}
+
+void ui_worker_stop(unsigned device)
+{
+	int cancel;
+
+	/* pthread_join() is a cancellation point, and close() must not be left half done. */
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	pthread_mutex_lock(&worker.control);
+	atomic_fetch_sub(&worker.seats[device].n_open, 1);
+	if (!--worker.n_open) {
+		atomic_store(&worker.stop, true);
+		kick();
+		pthread_join(worker.thread, NULL);
+		worker.running = false;
+	}
+	pthread_mutex_unlock(&worker.control);
+	pthread_setcancelstate(cancel, NULL);
+}
+
+void ui_worker_forked(void)
+{
+	memset(&worker, 0, sizeof(worker));
+	worker.control = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+}

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Translation: from a device's access to memory or to a fault. Stage config -> TLB -> walk -> memory.
+ *
+ * A *translation instance* (ui_tr) belongs to one iommu and one memory object. A *port* (ui_dma) is one device's way in:
+ * it carries the RID, a TLB of its own and the slot that says which address space it is working in. One thread at a time
+ * uses a port; ports of one instance work in parallel.
+ *
+ * Sections. Between looking up an address and the last byte copied, a port is inside a section that names the stage
+ * config it uses. Whoever takes something away (unmap, detach, invalidate) first changes tables or attachments, then
+ * calls ui_tr_invalidate() or ui_tr_sync(), which return when every section that could have seen the old state has ended.
+ * Sections of other configs are not waited for. Sections never block: file I/O, page requests and interrupts
+ * happen outside.
+ *
+ * Order, and why it suffices: a port publishes its slot (seq_cst exchange), then reads the instance's epoch (seq_cst),
+ * then reads attachments, TLB and tables. A changer writes, then increments the epoch (seq_cst), then reads the slots
+ * (seq_cst). In the single order of these four, either the changer sees the slot and waits, or the port's epoch read comes
+ * after the increment and so sees the change.
+ */
+#ifndef UI_TRANSLATE_DMA_H
+#define UI_TRANSLATE_DMA_H
+
+#include "base/types.h"
+#include "pgtable/pgtable.h"
+#include "translate/mem.h"
+
+#include <stdatomic.h>
+
+/* What became of a DMA. Never mixed with errno values. */
+enum ui_dma_status {
+	UI_DMA_OK,
+	UI_DMA_BLOCKED,     /* no address space attached */
+	UI_DMA_BAD_PASID,   /* PASID not supported, not enabled or out of range */
+	UI_DMA_TRANSLATION, /* not mapped */
+	UI_DMA_ADDR_SIZE,   /* address outside the address space, or an output address out of range */
+	UI_DMA_ACCESS,      /* access flag fault */
+	UI_DMA_PERMISSION,
+	UI_DMA_MALFORMED,   /* a table or structure entry is invalid */
+	UI_DMA_WALK_ABORT,  /* memory behind a table or structure failed */
+	UI_DMA_ABORT,       /* memory behind a valid mapping failed */
+	UI_DMA_N_STATUS,
+};
+
+const char *ui_dma_status_name(enum ui_dma_status status);
+
+struct ui_fault {
+	enum ui_dma_status reason;
+	u32 rid;
+	u32 pasid;
+	bool has_pasid;
+	u8 access;  /* UI_PROT_* wanted */
+	u8 stage;   /* 1 or 2; 0: no table is to blame */
+	u8 level;   /* of the entry, 0 the lowest */
+	bool on_walk; /* stage 2 refused an access to a table of stage 1, at @ipa */
+	u64 iova;   /* first byte refused */
+	u64 ipa;    /* stage 2: its input address */
+};
+
+struct ui_dma_addr {
+	u64 iova;
+	u32 pasid;
+	bool has_pasid; /* false: no PASID, which is not PASID 0 */
+	bool priv;
+};
+
+enum ui_cfg_kind { UI_CFG_BLOCKED, UI_CFG_BYPASS, UI_CFG_TRANSLATE };
+
+/* One stage. A table that uiommu writes is given as @pt (walked with direct loads); any other by @walk (through memory). */
+struct ui_stage {
+	const struct ui_pt *pt;
+	struct ui_walk_cfg walk;
+	bool present;
+};
+
+/*
+ * A stage config: what an STE and CD, a PASID entry or an attachment boil down to for the walker. Immutable once a
+ * resolver returns it, but for the gate; alive until the resolver has stopped returning it and ui_tr_sync() of it
+ * returned 0.
+ */
+struct ui_stage_config {
+	enum ui_cfg_kind kind;
+	u32 tag;            /* from ui_tr_tag_alloc(): what TLB entries carry */
+	/* UI_CFG_TRANSLATE: at least one is present. */
+	struct ui_stage s1; /* input: iova */
+	struct ui_stage s2; /* input: ipa (the iova when there is no s1) */
+	_Atomic u32 gate;   /* 0 open; else new sections wait outside: see ui_tr_gate_close() */
+};
+
+/*
+ * Says which stage config serves (rid, pasid). Called at the start of a section, lock-free, must not block. NULL with
+ * *reason when there is none (UI_DMA_BLOCKED, UI_DMA_BAD_PASID, ...).
+ */
+typedef struct ui_stage_config *(*ui_resolve_fn)(void *arg, u32 pasid, bool has_pasid, enum ui_dma_status *reason);
+
+struct ui_tr;
+struct ui_dma;
+
+struct ui_tr *ui_tr_create(struct ui_mem *mem); /* NULL without memory; @mem outlives it */
+void ui_tr_destroy(struct ui_tr *tr);           /* all ports closed, all tags freed */
+struct ui_mem *ui_tr_mem(struct ui_tr *tr);
+/* A tag that no live config and no TLB entry carries. 0 is never used. -ENOSPC when all are taken; -ENOMEM. */
+int ui_tr_tag_alloc(struct ui_tr *tr, u32 *tag);
+/* Takes the tag out of every TLB. No section can use its config any more: ui_tr_sync() returned. */
+void ui_tr_tag_free(struct ui_tr *tr, u32 tag);
+
+/*
+ * Takes the range [@start, @last] of input addresses of @cfg out of every TLB and waits for the sections in @cfg that could
+ * have used it. Call after the tables changed. 0; -EDEADLK when the calling thread itself is inside a section of @cfg
+ * (nothing was waited for; check with ui_tr_self_inside() before changing anything).
+ */
+int ui_tr_invalidate(struct ui_tr *tr, struct ui_stage_config *cfg, u64 start, u64 last);
+/* As above for everything of the config, or of the instance. */
+int ui_tr_invalidate_tag(struct ui_tr *tr, struct ui_stage_config *cfg);
+int ui_tr_invalidate_all(struct ui_tr *tr);
+/* Waits for the sections in @cfg (NULL: all) only. For a change of attachments: call after the resolver answers anew;
+ * also waits for sections that are still resolving. */
+int ui_tr_sync(struct ui_tr *tr, struct ui_stage_config *cfg);
+bool ui_tr_self_inside(struct ui_tr *tr, struct ui_stage_config *cfg);
+/*
+ * Holds new sections of @cfg outside and waits for those inside, so that memory can be moved under a live mapping;
+ * ui_tr_gate_open() lets them in. Short, never nested, never from inside a section (-EDEADLK).
+ */
+int ui_tr_gate_close(struct ui_tr *tr, struct ui_stage_config *cfg);
+void ui_tr_gate_open(struct ui_tr *tr, struct ui_stage_config *cfg);
+
+/* @resolve(@arg, ...) answers for this port. NULL without memory. */
+struct ui_dma *ui_dma_open(struct ui_tr *tr, u32 rid, ui_resolve_fn resolve, void *arg);
+void ui_dma_close(struct ui_dma *dma); /* not inside a section */
+/*
+ * @fn(@arg, fault) gets every fault that ends a read, write, copy, fill, compare or begin of the port (not
+ * ui_dma_translate(), which only asks). Called on the port's thread, outside sections, before the function returns. Set
+ * before the first access; NULL: none.
+ */
+typedef void (*ui_fault_fn)(void *arg, const struct ui_fault *fault);
+void ui_dma_set_fault_sink(struct ui_dma *dma, ui_fault_fn fn, void *arg);
+
+/*
+ * Memory access by the device. All bytes were moved when UI_DMA_OK; otherwise *@done of them (from the start; may be NULL), and
+ * *@fault (may be NULL) says why the next was refused. Long accesses are cut into sections of at most 64 KiB. A range that
+ * wraps is UI_DMA_ADDR_SIZE as a whole; 0 bytes are UI_DMA_OK without a look. @buf is the caller's: good for @n_bytes.
+ * Bytes that lie in one aligned word of 2, 4 or 8 bytes on both sides, and are that word, never tear.
+ */
+enum ui_dma_status ui_dma_read(struct ui_dma *dma, const struct ui_dma_addr *at, void *buf, u64 n_bytes, u64 *done, struct ui_fault *fault);
+enum ui_dma_status ui_dma_write(struct ui_dma *dma, const struct ui_dma_addr *at, const void *buf, u64 n_bytes, u64 *done, struct ui_fault *fault);
+/* Source and destination may be in different address spaces. @fault->access says which side it was: UI_PROT_READ or
+ * UI_PROT_WRITE. Bytes are copied upwards; what an overlap leaves is not defined. */
+enum ui_dma_status ui_dma_copy(struct ui_dma *dma, const struct ui_dma_addr *src, const struct ui_dma_addr *dst, u64 n_bytes, u64 *done, struct ui_fault *fault);
+/* Repeats the 8 bytes of @pattern, lowest first, from the start of the range. */
+enum ui_dma_status ui_dma_fill(struct ui_dma *dma, const struct ui_dma_addr *dst, u64 pattern, u64 n_bytes, u64 *done, struct ui_fault *fault);
+/* UI_DMA_OK with *@differs: the bytes at *@done are not equal; without: all are. */
+enum ui_dma_status ui_dma_compare(struct ui_dma *dma, const struct ui_dma_addr *a, const struct ui_dma_addr *b, u64 n_bytes, bool *differs, u64 *done, struct ui_fault *fault);
+
+/*
+ * Handles: direct access. ui_dma_begin() enters a section and resolves the first contiguous piece of [iova, iova + n_bytes);
+ * the span is good until ui_dma_end(), which must follow soon and on the same thread; no ui_dma_end() after anything but
+ * UI_DMA_OK. RAM behind it may belong to a program: touch it with ui_safe_* only. An MMIO span tells what is there, and
+ * only ui_dma_read() and so on access it. A write handle marks pages dirty, written or not. One handle per port at a time;
+ * no other ui_dma_* call on the port in between. @n_bytes is at least 1 (0 counts as 1), and a piece has at most 64 KiB.
+ */
+enum ui_dma_status ui_dma_begin(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, u64 n_bytes, struct ui_mem_span *span, struct ui_fault *fault);
+void ui_dma_end(struct ui_dma *dma);
+
+/*
+ * One translation without touching the memory, for tools and tests: *@out as a walk (oa = pa). Fills the TLB like any other.
+ */
+enum ui_dma_status ui_dma_translate(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, struct ui_walk *out, struct ui_fault *fault);
+
+struct ui_dma_stats {
+	u64 tlb_hits, tlb_misses, walks; /* per page looked up */
+	u64 faults;                      /* reported */
+	u64 bytes;                       /* moved or compared; those of a copy count once */
+};
+/* A snapshot; any thread. */
+void ui_dma_stats(const struct ui_dma *dma, struct ui_dma_stats *out);
+
+#endif
