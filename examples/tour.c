@@ -167,16 +167,18 @@ static void reg_write64(uint32_t reg, uint64_t val)
 
 static void start_device(void)
 {
-	struct {
-		struct vfio_irq_set set;
-		int32_t fd;
-	} irq = { .set = { .argsz = sizeof(irq), .flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-			   .index = VFIO_PCI_MSIX_IRQ_INDEX, .count = 1 } };
+	struct vfio_irq_set *irq = calloc(1, sizeof(*irq) + sizeof(int32_t));
 	uint16_t command;
 
 	done_event = eventfd(0, EFD_CLOEXEC);
-	irq.fd = done_event;
-	CALL(device, VFIO_DEVICE_SET_IRQS, &irq);
+	check(irq && done_event >= 0, "an event to wait for");
+	irq->argsz = sizeof(*irq) + sizeof(int32_t);
+	irq->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	irq->index = VFIO_PCI_MSIX_IRQ_INDEX;
+	irq->count = 1;
+	memcpy(irq->data, &done_event, sizeof(int32_t));
+	CALL(device, VFIO_DEVICE_SET_IRQS, irq);
+	free(irq);
 	check(pread(device, &command, 2, (off_t)(config + PCI_COMMAND)) == 2, "read the command register");
 	command |= PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	check(pwrite(device, &command, 2, (off_t)(config + PCI_COMMAND)) == 2, "enable bus mastering");

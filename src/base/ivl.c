@@ -13,7 +13,8 @@
 #include <string.h>
 
 /* Alignment classes: 1 byte, then 4 KiB to 2 MiB; larger ones use the last and look closer. */
-enum { LEAF_MAX = 31, INNER_MAX = 24, CLASS_FIRST_LG2 = 12, CLASS_LAST_LG2 = 21, N_CLASSES = CLASS_LAST_LG2 - CLASS_FIRST_LG2 + 2 };
+enum { LEAF_MAX = 31, INNER_MAX = 24, CLASS_FIRST_LG2 = 12, CLASS_LAST_LG2 = 21, N_CLASSES = CLASS_LAST_LG2 - CLASS_FIRST_LG2 + 2,
+       ALL_CLASSES = (1 << N_CLASSES) - 1 };
 
 struct ui_ivl_node {
 	u16 n;
@@ -91,22 +92,31 @@ static unsigned class_lg2(unsigned class)
 	return class ? CLASS_FIRST_LG2 + class - 1 : 0;
 }
 
-/* The coarsest class that an alignment to @align implies. */
-static unsigned class_of(u64 align)
+/* Sizes up to this one count as none: who wants so little uses a finer class. It spares a look at small gaps in every class. */
+static u64 class_min(unsigned class)
 {
-	unsigned lg2 = (unsigned)__builtin_ctzll(align);
+	return class ? (u64)1 << (class_lg2(class) - 1) : 0;
+}
 
-	if (lg2 < CLASS_FIRST_LG2)
-		return 0;
-	return lg2 > CLASS_LAST_LG2 ? N_CLASSES - 1 : lg2 - CLASS_FIRST_LG2 + 1;
+/* The coarsest class that decides for @want. */
+static unsigned class_of(const struct ui_ivl_want *want)
+{
+	unsigned lg2 = (unsigned)__builtin_ctzll(want->align), class = 0;
+
+	while (class + 1 < N_CLASSES && class_lg2(class + 1) <= lg2 && want->length > class_min(class + 1))
+		class++;
+	return class;
 }
 
 /* Bytes of the gap from its first aligned address on; fits in 64 bits, since an interval lies on either side. */
 static u64 gap_size(struct gap gap, unsigned class)
 {
-	u64 mask = ((u64)1 << class_lg2(class)) - 1, start = (gap.start + mask) & ~mask;
+	u64 mask = ((u64)1 << class_lg2(class)) - 1, start = (gap.start + mask) & ~mask, size;
 
-	return gap.start > gap.last || start < gap.start || start > gap.last ? 0 : gap.last - start + 1;
+	if (gap.start > gap.last || start < gap.start || start > gap.last)
+		return 0;
+	size = gap.last - start + 1;
+	return size > class_min(class) ? size : 0;
 }
 
 /* Between an interval that ends at @last and the next, which starts at @start. */
@@ -120,26 +130,46 @@ static u64 largest(u64 a, u64 b)
 	return a > b ? a : b;
 }
 
-/* The largest gap below @node, computed from what it holds. */
-static u64 node_gap(const struct ui_ivl_node *node, unsigned class)
+/* Takes @gap, and what a child knows (@below, may be NULL), into @largest_gap of the @classes. Returns the smallest of those. */
+static u64 take_gap(u64 *largest_gap, u32 classes, struct gap gap, const struct sum *below)
 {
-	u64 max = 0;
+	u64 low = ~(u64)0;
+
+	for (unsigned class = 0; class < N_CLASSES; class++) {
+		if (!(classes >> class & 1))
+			continue;
+		largest_gap[class] = largest(largest_gap[class], gap_size(gap, class));
+		if (below)
+			largest_gap[class] = largest(largest_gap[class], below->gap[class]);
+		if (largest(largest_gap[class], class_min(class)) < low)
+			low = largest(largest_gap[class], class_min(class));
+	}
+	return low;
+}
+
+/*
+ * Looks through @node for gaps larger than those in @largest_gap, of the @classes (a bit for each). No gap is larger when aligned:
+ * one comparison passes over what cannot count in any class.
+ */
+static void find_largest(const struct ui_ivl_node *node, u64 *largest_gap, u32 classes)
+{
+	u64 low = take_gap(largest_gap, classes, no_gap, NULL);
 
 	if (!node->level) {
 		const struct leaf *leaf = to_leaf(node);
 
-		for (unsigned i = 1; i < node->n; i++)
-			max = largest(max, gap_size(between(leaf->last[i - 1], leaf->start[i]), class));
-		return max;
+		for (unsigned i = 1; i < node->n; i++) {
+			if (leaf->start[i] - leaf->last[i - 1] - 1 > low)
+				low = take_gap(largest_gap, classes, between(leaf->last[i - 1], leaf->start[i]), NULL);
+		}
+		return;
 	}
 	for (unsigned i = 0; i < node->n; i++) {
-		const struct sum *sum = to_inner(node)->sum;
+		const struct sum *sum = &to_inner(node)->sum[i];
 
-		max = largest(max, sum[i].gap[class]);
-		if (i)
-			max = largest(max, gap_size(between(sum[i - 1].last, sum[i].start), class));
+		if (sum->gap[0] > low || (i && sum->start - sum[-1].last - 1 > low))
+			low = take_gap(largest_gap, classes, i ? between(sum[-1].last, sum->start) : no_gap, sum);
 	}
-	return max;
 }
 
 static void set_ends(struct sum *sum, const struct ui_ivl_node *node)
@@ -156,30 +186,51 @@ static void set_ends(struct sum *sum, const struct ui_ivl_node *node)
 static void set_sum(struct sum *sum, const struct ui_ivl_node *node)
 {
 	set_ends(sum, node);
-	for (unsigned class = 0; class < N_CLASSES; class++)
-		sum->gap[class] = node_gap(node, class);
+	memset(sum->gap, 0, sizeof(sum->gap));
+	find_largest(node, sum->gap, ALL_CLASSES);
+}
+
+static bool is_gap(struct gap gap)
+{
+	return gap.start <= gap.last;
+}
+
+/* Gaps that went and came back the same did neither. True when any are left. */
+static bool reduce(struct change *change)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		if (change->gone[i].start == change->came[i].start && change->gone[i].last == change->came[i].last)
+			change->gone[i] = change->came[i] = no_gap;
+	}
+	return is_gap(change->gone[0]) || is_gap(change->gone[1]) || is_gap(change->came[0]) || is_gap(change->came[1]);
 }
 
 /*
  * Brings @sum of @node up to date after @change and, in an inner node, a child whose sum went from @before to @after. The node is
  * looked through only for classes whose largest gap went.
  */
-static void update_sum(struct sum *sum, const struct ui_ivl_node *node, const struct change *change, const struct sum *before,
+static void update_sum(struct sum *sum, const struct ui_ivl_node *node, struct change *change, const struct sum *before,
 		       const struct sum *after)
 {
-	for (unsigned class = 0; class < N_CLASSES; class++) {
-		u64 gone = largest(gap_size(change->gone[0], class), gap_size(change->gone[1], class));
-		u64 came = largest(gap_size(change->came[0], class), gap_size(change->came[1], class));
+	bool direct = reduce(change);
+	u32 lost = 0;
 
-		if (before) {
-			gone = largest(gone, before->gap[class]);
-			came = largest(came, after ? after->gap[class] : 0);
+	for (unsigned class = 0; class < N_CLASSES; class++) {
+		u64 gone = before ? before->gap[class] : 0, came = after ? after->gap[class] : 0;
+
+		if (direct) {
+			gone = largest(gone, largest(gap_size(change->gone[0], class), gap_size(change->gone[1], class)));
+			came = largest(came, largest(gap_size(change->came[0], class), gap_size(change->came[1], class)));
 		}
-		if (came >= sum->gap[class])
-			sum->gap[class] = came;
-		else if (gone == sum->gap[class])
-			sum->gap[class] = node_gap(node, class);
+		if (came < sum->gap[class] && gone != sum->gap[class])
+			continue;
+		/* The largest may be another now; what came is there in any case. */
+		if (came < sum->gap[class])
+			lost |= 1u << class;
+		sum->gap[class] = came;
 	}
+	if (lost)
+		find_largest(node, sum->gap, lost);
 	if (node->n)
 		set_ends(sum, node);
 }
@@ -607,7 +658,7 @@ static void search_node(const struct ui_ivl_node *node, struct search *search)
 
 bool ui_ivl_find_gap(const struct ui_ivl *ivl, u64 start, u64 last, const struct ui_ivl_want *want, u64 *out)
 {
-	struct search search = { .want = want, .class = class_of(want->align), .at = start, .last = last };
+	struct search search = { .want = want, .class = class_of(want), .at = start, .last = last };
 
 	ui_assert(want->length && want->align && !(want->align & (want->align - 1)));
 	if (start > last)

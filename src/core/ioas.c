@@ -53,7 +53,7 @@ u64 ui_ioas_wanted_alignment(const struct ui_ioas *ioas, u64 granule, bool huge)
 	u64 alignment = ui_max(granule, huge ? 1 : UI_PAGE_BYTES);
 
 	for (size_t i = 0; i < ioas->n_domains; i++)
-		alignment = ui_max(alignment, UI_BIT(ui_ffs64(ui_domain_page_sizes(ioas->domains[i].domain))));
+		alignment = ui_max(alignment, UI_BIT(ui_ffs64(ui_domain_page_sizes(ioas->domains[i]))));
 	return alignment;
 }
 

@@ -55,12 +55,12 @@ static int pin_all(struct ui_ioas *ioas)
 
 static int list_add(struct ui_ioas *ioas, struct ui_domain *domain)
 {
-	struct ui_ioas_domain *grown = ui_realloc(ioas->domains, (ioas->n_domains + 1) * sizeof(*grown));
+	struct ui_domain **grown = ui_realloc(ioas->domains, (ioas->n_domains + 1) * sizeof(*grown));
 
 	if (!grown)
 		return -ENOMEM;
 	ioas->domains = grown;
-	grown[ioas->n_domains++] = (struct ui_ioas_domain){ .domain = domain };
+	grown[ioas->n_domains++] = domain;
 	return 0;
 }
 
@@ -116,7 +116,7 @@ void ui_ioas_remove_domain(struct ui_ioas *ioas, struct ui_domain *domain)
 	pthread_rwlock_rdlock(&ioas->set->moving);
 	pthread_mutex_lock(&ioas->lock);
 	for (size_t i = 0; i < ioas->n_domains; i++) {
-		if (ioas->domains[i].domain != domain)
+		if (ioas->domains[i] != domain)
 			continue;
 		for (ioas->n_domains--; i < ioas->n_domains; i++)
 			ioas->domains[i] = ioas->domains[i + 1];
@@ -136,7 +136,7 @@ u64 ui_ioas_page_sizes(struct ui_ioas *ioas)
 
 	pthread_rwlock_rdlock(&ioas->domains_lock);
 	for (size_t i = 0; i < ioas->n_domains; i++)
-		sizes &= ui_domain_page_sizes(ioas->domains[i].domain);
+		sizes &= ui_domain_page_sizes(ioas->domains[i]);
 	pthread_rwlock_unlock(&ioas->domains_lock);
 	return sizes;
 }

@@ -218,12 +218,12 @@ static int fill_area(struct ui_area *area)
 	struct ui_ioas *ioas = area->ioas;
 
 	for (size_t i = 0; i < ioas->n_domains; i++) {
-		int ret = ui_area_map(area, ioas->domains[i].domain);
+		int ret = ui_area_map(area, ioas->domains[i]);
 
 		if (!ret)
 			continue;
 		while (i-- > 0)
-			ui_domain_unmap(ioas->domains[i].domain, area->start, area->start + (area->length - 1), UI_PT_SPLIT);
+			ui_domain_unmap(ioas->domains[i], area->start, area->start + (area->length - 1), UI_PT_SPLIT);
 		return ret;
 	}
 	return 0;
@@ -244,7 +244,7 @@ static int fill(struct ui_ioas *ioas, u64 iova, u64 length)
 			filled = item.last - iova + 1;
 	}
 	for (size_t i = 0; ret && filled && i < ioas->n_domains; i++)
-		ui_domain_unmap(ioas->domains[i].domain, iova, iova + filled - 1, UI_PT_SPLIT);
+		ui_domain_unmap(ioas->domains[i], iova, iova + filled - 1, UI_PT_SPLIT);
 	for (more = !ret && ui_ivl_first(&ioas->areas, iova, &item); more && item.start <= last; more = ui_ivl_next(&ioas->areas, &item))
 		((struct ui_area *)item.ptr)->busy = false;
 	pthread_mutex_unlock(&ioas->lock);

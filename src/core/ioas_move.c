@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* A stretch of an area whose pages move. */
 struct job {
@@ -20,6 +21,8 @@ struct mover {
 	u64 old, n_bytes, to;
 	struct job *jobs;
 	size_t n, room;
+	struct ui_domain **gates; /* the domains concerned, of which the first n_gates are closed */
+	size_t n_gates;
 	size_t job, domain; /* repoint(): how far it came */
 };
 
@@ -116,33 +119,62 @@ static int record(struct mover *mover)
 
 static void gates_open(struct mover *mover)
 {
-	for (size_t i = 0; i < mover->n; i++) {
-		struct ui_ioas *ioas = mover->jobs[i].area->ioas;
+	while (mover->n_gates)
+		ui_domain_gate_open(mover->gates[--mover->n_gates]);
+}
 
-		for (size_t d = 0; d < ioas->n_domains; d++) {
-			if (ioas->domains[d].gated)
-				ui_domain_gate_open(ioas->domains[d].domain);
-			ioas->domains[d].gated = false;
-		}
+/* Puts @domain into the list, which is in the order of addresses, unless it is there. */
+static void gate_add(struct ui_domain **list, size_t *n, struct ui_domain *domain)
+{
+	size_t low = 0, high = *n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if ((uintptr_t)list[middle] < (uintptr_t)domain)
+			low = middle + 1;
+		else
+			high = middle;
 	}
+	if (low < *n && list[low] == domain)
+		return;
+	memmove(list + low + 1, list + low, (*n - low) * sizeof(*list));
+	list[low] = domain;
+	++*n;
+}
+
+/* Each domain concerned, once: whoever holds several holds them in the order of their addresses. */
+static int gates_list(struct mover *mover, size_t *n)
+{
+	size_t room = 0;
+
+	for (size_t i = 0; i < mover->n; i++)
+		room += mover->jobs[i].area->ioas->n_domains;
+	mover->gates = ui_calloc(room, sizeof(*mover->gates));
+	if (!mover->gates)
+		return -ENOMEM;
+	*n = 0;
+	for (size_t i = 0; i < mover->n; i++) {
+		const struct ui_ioas *ioas = mover->jobs[i].area->ioas;
+
+		for (size_t d = 0; d < ioas->n_domains; d++)
+			gate_add(mover->gates, n, ioas->domains[d]);
+	}
+	return 0;
 }
 
 static int gates_close(struct mover *mover)
 {
-	for (size_t i = 0; i < mover->n; i++) {
-		struct ui_ioas *ioas = mover->jobs[i].area->ioas;
+	size_t n;
+	int ret = gates_list(mover, &n);
 
-		for (size_t d = 0; d < ioas->n_domains; d++) {
-			int ret = ioas->domains[d].gated ? 0 : ui_domain_gate_close(ioas->domains[d].domain);
-
-			if (ret) {
-				gates_open(mover);
-				return ret;
-			}
-			ioas->domains[d].gated = true;
-		}
+	while (!ret && mover->n_gates < n) {
+		ret = ui_domain_gate_close(mover->gates[mover->n_gates]);
+		mover->n_gates += !ret;
 	}
-	return 0;
+	if (ret)
+		gates_open(mover);
+	return ret;
 }
 
 /* Points one domain's mappings of a job to where its pages are (@from) or will be. */
@@ -170,7 +202,7 @@ static void repoint_back(struct mover *mover)
 			continue;
 		}
 		mover->domain--;
-		repoint_one(mover, &mover->jobs[mover->job], mover->jobs[mover->job].area->ioas->domains[mover->domain].domain, true);
+		repoint_one(mover, &mover->jobs[mover->job], mover->jobs[mover->job].area->ioas->domains[mover->domain], true);
 	}
 }
 
@@ -181,7 +213,7 @@ static int repoint(struct mover *mover)
 		struct ui_ioas *ioas = job->area->ioas;
 
 		for (mover->domain = 0; mover->domain < ioas->n_domains; mover->domain++) {
-			int ret = repoint_one(mover, job, ioas->domains[mover->domain].domain, false);
+			int ret = repoint_one(mover, job, ioas->domains[mover->domain], false);
 
 			if (ret) {
 				repoint_back(mover);
@@ -232,5 +264,6 @@ int ui_ioas_move_pages(struct ui_pages_set *set, u64 old, u64 n_bytes, u64 to, i
 	pthread_mutex_unlock(&set->lock);
 	pthread_rwlock_unlock(&set->moving);
 	ui_free(mover.jobs);
+	ui_free(mover.gates);
 	return ret;
 }

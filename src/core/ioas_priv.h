@@ -7,11 +7,6 @@
 #include "base/bits.h"
 #include "base/list.h"
 
-struct ui_ioas_domain {
-	struct ui_domain *domain;
-	bool gated; /* set->moving, write */
-};
-
 struct ui_ioas_resv {
 	u64 start, last;
 	const void *owner;
@@ -21,7 +16,7 @@ struct ui_ioas {
 	struct ui_pages_set *set;
 	/* Read: an operation on areas from beginning to end. Write: the list of domains changes. */
 	pthread_rwlock_t domains_lock;
-	struct ui_ioas_domain *domains; /* domains_lock and set->moving: changed under write and read of them */
+	struct ui_domain **domains; /* domains_lock and set->moving: changed under write and read of them */
 	size_t n_domains;
 	pthread_mutex_t lock;
 	struct ui_ivl areas;       /* lock: iova to struct ui_area */

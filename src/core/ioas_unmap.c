@@ -33,13 +33,13 @@ static int clear_domains(struct ui_ioas *ioas, u64 first, u64 end)
 	struct ui_ivl_item item;
 
 	for (size_t i = 0; i < ioas->n_domains; i++) {
-		s64 ret = ui_domain_unmap(ioas->domains[i].domain, first, end, UI_PT_SPLIT);
+		s64 ret = ui_domain_unmap(ioas->domains[i], first, end, UI_PT_SPLIT);
 
 		if (ret >= 0)
 			continue;
 		while (i-- > 0) {
 			for (bool more = ui_ivl_first(&ioas->areas, first, &item); more && item.start <= end; more = ui_ivl_next(&ioas->areas, &item))
-				ui_area_map(item.ptr, ioas->domains[i].domain);
+				ui_area_map(item.ptr, ioas->domains[i]);
 		}
 		return (int)ret;
 	}

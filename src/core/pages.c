@@ -417,7 +417,6 @@ static void place(struct ui_pages *pages, u64 first, u64 last, u64 from, u64 n, 
 		now = to + (now - from);
 		seg_place(item.ptr, item.last, now == item.start ? 0 : now);
 	}
-	drop_empty(pages, first, last);
 }
 
 int ui_pages_move(struct ui_pages *pages, u64 start, u64 last, u64 old, u64 n_bytes, u64 to)
@@ -427,6 +426,7 @@ int ui_pages_move(struct ui_pages *pages, u64 start, u64 last, u64 old, u64 n_by
 
 	if (!ret)
 		ret = cut_moved(pages, first, end, from, from + (n - 1));
+	/* Segments that came home say nothing any more, but may have to go back: they stay until the pages are given up. */
 	if (!ret)
 		place(pages, first, end, from, n, to >> UI_PAGE_LG2);
 	else
@@ -437,6 +437,7 @@ int ui_pages_move(struct ui_pages *pages, u64 start, u64 last, u64 old, u64 n_by
 void ui_pages_unmove(struct ui_pages *pages, u64 start, u64 last, u64 old, u64 n_bytes, u64 to)
 {
 	place(pages, start >> UI_PAGE_LG2, last >> UI_PAGE_LG2, to >> UI_PAGE_LG2, n_bytes >> UI_PAGE_LG2, old >> UI_PAGE_LG2);
+	drop_empty(pages, start >> UI_PAGE_LG2, last >> UI_PAGE_LG2);
 }
 
 bool ui_pages_next_moved(const struct ui_pages_set *set, u64 old, u64 last, struct ui_moved *run)

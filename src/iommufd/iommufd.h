@@ -30,6 +30,8 @@ struct ui_iommufd_env {
 	 * in memory. */
 	int (*map_file)(void *arg, int fd, u64 offset, u64 n_bytes, bool write, u64 *va);
 	void (*unmap_file)(void *arg, u64 va, u64 n_bytes);
+	/* Is the descriptor the embedder's stand-in for a device, which is no file in memory whatever it is made of? NULL: never. */
+	bool (*stands_in)(void *arg, int fd);
 	/* Has the caller the capability (CAP_* of linux/capability.h)? NULL: all of them, since a context belongs to who opened it. */
 	bool (*capable)(void *arg, unsigned cap);
 	/* The context is gone and calls nothing any more. May be NULL. */

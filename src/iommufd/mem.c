@@ -111,6 +111,8 @@ int ui_file_pages_create(struct ui_iommufd *ctx, int fd, u64 start, u64 length, 
 		return -ENOMEM;
 	if (last > INT64_MAX || n_bytes < length || (needed && last >= (u64)st.st_size))
 		cfg.error = -EINVAL;
+	else if (ctx->env.stands_in && ctx->env.stands_in(ctx->env.arg, fd))
+		cfg.error = -EINVAL;
 	else if (ctx->env.map_file)
 		cfg.error = ctx->env.map_file(ctx->env.arg, fd, aligned, n_bytes, writable, &va);
 	else

@@ -23,9 +23,16 @@
 	{													\
 		return ui_pt_repoint_with(&(f), pt, start, last, oa);						\
 	}													\
-	static enum ui_walk_status id##_op_walk(const struct ui_pt *pt, u64 iova, unsigned access, struct ui_walk *out) \
+	static UI_NOINLINE enum ui_walk_status id##_walk_any(const struct ui_pt *pt, u64 iova, unsigned access,	\
+							     struct ui_walk *out)				\
 	{													\
 		return ui_pt_walk_own(&(f), pt, iova, access, out);						\
+	}													\
+	static enum ui_walk_status id##_op_walk(const struct ui_pt *pt, u64 iova, unsigned access, struct ui_walk *out) \
+	{													\
+		if (ui_unlikely(!ui_pt_is_usual(&(f), pt, iova)))						\
+			return id##_walk_any(pt, iova, access, out);						\
+		return ui_pt_walk_usual(&(f), pt, iova, access, out);						\
 	}													\
 	static int id##_op_dirty(struct ui_pt *pt, u64 start, u64 last, bool keep,				\
 			      int (*fn)(void *arg, u64 start, u64 last), void *arg)				\

@@ -80,69 +80,126 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_judge(const struct ui_pt_fmt *f, cons
 	return UI_WALK_OK;
 }
 
-UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_with(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c,
-						     const struct ui_pt_reader *rd, u64 iova, unsigned access,
-						     struct ui_walk *out)
+/* Where a walk has got to. */
+struct ui_pt_pos {
+	u64 table; /* pa of the table at this level */
+	u64 rest;  /* what is left of the address below the entries passed so far */
+	u64 acc;   /* what they leave of the leaf's rights */
+	unsigned tries;
+};
+
+/* Looks at one entry. True at the end of the walk, with *@status and @out; else @pos is one level down. */
+UI_ALWAYS_INLINE bool ui_pt_step(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c, const struct ui_pt_reader *rd,
+				 unsigned level, struct ui_pt_pos *pos, unsigned access, struct ui_walk *out,
+				 enum ui_walk_status *status)
 {
-	unsigned level = c->top_level, lg2 = ui_pt_shift(f, c, level), tries = 0;
-	/* What is left of the address below the entries passed so far. */
-	u64 rest = iova & ui_mask_lg2(lg2 + c->top_lg2);
-	u64 table = c->top_pa, acc = f->fold_start, addr, entry, marked;
-	enum ui_walk_status status;
+	unsigned lg2 = ui_pt_shift(f, c, level), prot = 0;
+	u64 addr = pos->table + (pos->rest >> lg2 << UI_PT_ENTRY_LG2), entry, marked;
 	enum ui_pt_kind kind;
 	bool done;
 
-	*out = (struct ui_walk){ .level = (u8)level };
-	if (ui_unlikely(!ui_pt_in_range(c, iova)))
-		return f->range_status;
 	for (;;) {
-		addr = table + (rest >> lg2 << UI_PT_ENTRY_LG2);
-		status = ui_pt_read(rd, addr, &entry);
-		if (status != UI_WALK_OK)
-			break;
+		*status = ui_pt_read(rd, addr, &entry);
+		if (*status != UI_WALK_OK)
+			goto refused;
 		kind = f->kind(c, entry, level);
-		if (kind == UI_PT_ABSENT) {
-			status = UI_WALK_TRANSLATION;
-			break;
+		if (ui_unlikely(kind == UI_PT_ABSENT)) {
+			*status = UI_WALK_TRANSLATION;
+			goto refused;
 		}
-		if (rd->mem && (status = ui_pt_vet(f, c, entry, level, kind)) != UI_WALK_OK)
-			break;
+		if (rd->mem && (*status = ui_pt_vet(f, c, entry, level, kind)) != UI_WALK_OK)
+			goto refused;
 		if (kind == UI_PT_LEAF) {
-			out->prot = (u8)f->grants(c, acc, entry, access);
-			status = ui_pt_judge(f, c, entry, out->prot, access, &marked);
-			if (status != UI_WALK_OK)
-				break;
+			prot = f->grants(c, pos->acc, entry, access);
+			*status = ui_pt_judge(f, c, entry, prot, access, &marked);
+			if (ui_unlikely(*status != UI_WALK_OK))
+				goto refused;
 		} else {
 			/* Tables of our own are linked with the bit set. */
 			bool mark = rd->mem && f->table_accessed && c->set_accessed && (access & UI_PT_RIGHTS);
 
 			marked = mark ? f->set_accessed(entry) : entry;
 		}
-		if (ui_unlikely(marked != entry)) {
-			/* Only onto the very entry that was judged; whatever else stands there now is judged anew. */
-			status = ui_pt_mark(rd, addr, entry, marked, &done);
-			if (status == UI_WALK_OK && !done && rd->mem && ++tries == UI_PT_FOREIGN_TRIES)
-				status = UI_WALK_ABORT;
-			if (status != UI_WALK_OK)
-				break;
-			if (!done)
-				continue;
-			entry = marked;
-		}
-		if (kind == UI_PT_LEAF) {
-			out->oa = f->leaf_oa(c, entry, level) | (rest & (UI_BIT(lg2) - 1));
-			out->leaf_lg2 = (u8)lg2;
-			out->dirty = !c->set_dirty || !f->clean(entry);
-			out->memattr = f->memattr(entry, level);
+		if (ui_likely(marked == entry))
 			break;
-		}
-		acc = f->fold(c, acc, entry);
-		table = f->table_pa(c, entry);
-		rest &= UI_BIT(lg2) - 1;
-		lg2 -= ui_pt_stride(f, c);
-		level--;
+		/* Only onto the very entry that was judged; whatever else stands there now is judged anew. */
+		*status = ui_pt_mark(rd, addr, entry, marked, &done);
+		if (*status == UI_WALK_OK && !done && rd->mem && ++pos->tries == UI_PT_FOREIGN_TRIES)
+			*status = UI_WALK_ABORT;
+		if (*status != UI_WALK_OK)
+			goto refused;
+		entry = marked;
+		if (done)
+			break;
+		prot = 0;
 	}
-	out->level = (u8)level;
+	if (kind == UI_PT_LEAF) {
+		*out = (struct ui_walk){
+			.oa = f->leaf_oa(c, entry, level) | (pos->rest & (UI_BIT(lg2) - 1)),
+			.leaf_lg2 = (u8)lg2,
+			.level = (u8)level,
+			.dirty = !c->set_dirty || !f->clean(entry),
+			.prot = (u8)prot,
+			.memattr = f->memattr(entry, level),
+		};
+		return true;
+	}
+	pos->acc = f->fold(c, pos->acc, entry);
+	pos->table = f->table_pa(c, entry);
+	pos->rest &= UI_BIT(lg2) - 1;
+	return false;
+refused:
+	*out = (struct ui_walk){ .level = (u8)level, .prot = (u8)prot };
+	return true;
+}
+
+UI_ALWAYS_INLINE struct ui_pt_pos ui_pt_walk_start(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c, u64 iova)
+{
+	return (struct ui_pt_pos){
+		.table = c->top_pa,
+		.rest = iova & ui_mask_lg2(ui_pt_shift(f, c, c->top_level) + c->top_lg2),
+		.acc = f->fold_start,
+	};
+}
+
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_with(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c,
+						     const struct ui_pt_reader *rd, u64 iova, unsigned access,
+						     struct ui_walk *out)
+{
+	struct ui_pt_pos pos = ui_pt_walk_start(f, c, iova);
+	enum ui_walk_status status = f->range_status;
+	unsigned level = c->top_level;
+
+	if (ui_likely(ui_pt_in_range(c, iova))) {
+		while (!ui_pt_step(f, c, rd, level, &pos, access, out, &status))
+			level--;
+		return status;
+	}
+	*out = (struct ui_walk){ .level = (u8)level };
+	return status;
+}
+
+/* Is the address in the lower half of a table of the common granule and depth? */
+UI_ALWAYS_INLINE bool ui_pt_is_usual(const struct ui_pt_fmt *f, const struct ui_pt *pt, u64 iova)
+{
+	return f->max_levels > 3 && pt->top_level == 3 && !(iova >> (pt->cfg.ia_bits - 1)) &&
+	       (f->granule_lg2 ? f->granule_lg2 : pt->cfg.granule_lg2) == UI_PAGE_LG2;
+}
+
+/* The walk then: straight code with the levels as constants. */
+UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_usual(const struct ui_pt_fmt *f, const struct ui_pt *pt, u64 iova,
+						      unsigned access, struct ui_walk *out)
+{
+	const struct ui_pt_reader rd = { .mem = NULL, .delta = pt->delta };
+	struct ui_walk_cfg c = ui_pt_view(pt);
+	struct ui_pt_pos pos = { .table = c.top_pa, .rest = iova, .acc = f->fold_start };
+	enum ui_walk_status status;
+
+	c.granule_lg2 = UI_PAGE_LG2;
+	if (!ui_pt_step(f, &c, &rd, 3, &pos, access, out, &status) &&
+	    !ui_pt_step(f, &c, &rd, 2, &pos, access, out, &status) &&
+	    !ui_pt_step(f, &c, &rd, 1, &pos, access, out, &status))
+		ui_pt_step(f, &c, &rd, 0, &pos, access, out, &status);
 	return status;
 }
 
@@ -152,11 +209,6 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_own(const struct ui_pt_fmt *f, c
 	const struct ui_pt_reader rd = { .mem = NULL, .delta = pt->delta };
 	struct ui_walk_cfg c = ui_pt_view(pt);
 
-	/* The common granule as a constant. */
-	if (!f->granule_lg2 && c.granule_lg2 == UI_PAGE_LG2) {
-		c.granule_lg2 = UI_PAGE_LG2;
-		return ui_pt_walk_with(f, &c, &rd, iova, access, out);
-	}
 	return ui_pt_walk_with(f, &c, &rd, iova, access, out);
 }
 

@@ -46,9 +46,19 @@ void ui_bind_forked(void)
 	bars_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
 
+/* Our descriptors are memfds, which must not become DMA memory: their header is ours. */
+static bool stands_in(void *arg, int fd)
+{
+	struct ui_file *file = ui_fd_find(fd);
+
+	if (file)
+		ui_file_put(file);
+	return file != NULL;
+}
+
 int ui_bind_context(struct ui_file *file)
 {
-	static const struct ui_iommufd_env env = { .pin = ui_mem_pin, .pinned = ui_mem_pinned };
+	static const struct ui_iommufd_env env = { .pin = ui_mem_pin, .pinned = ui_mem_pinned, .stands_in = stands_in };
 
 	if (!strcmp(ui_shim_desc()->kind, "mock")) {
 		if (!mock)
@@ -77,6 +87,13 @@ static int binder(void *arg, int fd, struct ui_binder *out)
 	return 0;
 }
 
+static void unmask_changed(void *arg)
+{
+	struct ui_file *file = arg;
+
+	ui_worker_watch(file->index, file->vfio, ui_vfio_unmask_fd(file->vfio) >= 0);
+}
+
 int ui_bind_device(struct ui_file *file)
 {
 	struct ui_machine_pci *dev;
@@ -89,9 +106,12 @@ int ui_bind_device(struct ui_file *file)
 	if (ret)
 		return ret;
 	file->vfio = ui_vfio_open(dev->pci, dev->dev, binder, NULL);
-	if (!file->vfio)
+	if (!file->vfio) {
 		ui_worker_stop(file->index);
-	return file->vfio ? 0 : -ENOMEM;
+		return -ENOMEM;
+	}
+	ui_vfio_set_unmask_watch(file->vfio, unmask_changed, file);
+	return 0;
 }
 
 /* Lays @fd's memory, or with -1 fresh private memory, under the mappable BARs of the file's device. */
@@ -150,6 +170,7 @@ void ui_bind_release(struct ui_file *file)
 		return;
 	}
 	bound = file->bound;
+	ui_worker_watch(file->index, file->vfio, false);
 	ui_vfio_close(file->vfio);
 	file->vfio = NULL;
 	file->bound = NULL;
@@ -183,13 +204,13 @@ s64 ui_bind_pwrite(struct ui_file *file, const void *buf, u64 n_bytes, u64 offse
 	return file->kind == UI_FILE_VFIO ? ui_vfio_pwrite(file->vfio, buf, n_bytes, offset) : -EINVAL;
 }
 
-int ui_bind_mmap(struct ui_file *file, u64 n_bytes, int flags, u64 offset)
+int ui_bind_mmap(struct ui_file *file, u64 n_bytes, int prot, int flags, u64 offset)
 {
 	unsigned bar;
 	u64 bar_offset;
 
 	if (file->kind != UI_FILE_VFIO)
-		return flags & MAP_SHARED ? -ENXIO : -EINVAL;
+		return !(flags & MAP_SHARED) ? -EINVAL : prot & PROT_EXEC ? -EPERM : -ENXIO;
 	return ui_vfio_mmap(file->vfio, offset, n_bytes, flags & MAP_SHARED, &bar, &bar_offset);
 }
 

@@ -17,7 +17,7 @@ long ui_bind_ioctl(struct ui_file *file, int fd, u32 cmd, u64 arg);
 s64 ui_bind_pread(struct ui_file *file, void *buf, u64 n_bytes, u64 offset);
 s64 ui_bind_pwrite(struct ui_file *file, const void *buf, u64 n_bytes, u64 offset);
 /* May [@offset, @offset + @n_bytes) be mapped from the memfd? 0 or a negative errno. */
-int ui_bind_mmap(struct ui_file *file, u64 n_bytes, int flags, u64 offset);
+int ui_bind_mmap(struct ui_file *file, u64 n_bytes, int prot, int flags, u64 offset);
 /* Configuration space of device @index, for sysfs. False: no machine. */
 bool ui_bind_config(unsigned index, void *buf, u32 n_bytes);
 

@@ -9,6 +9,9 @@
 /* Numbers beyond cannot be ours: open() does not give them, dup2() to them is refused. Untouched pages cost nothing. */
 enum { N_SLOTS = 1 << 20 };
 
+/* Stands in the slot of a descriptor that is being closed: not ours any more, and not to be adopted. Never alive. */
+static struct ui_file closing;
+
 static struct ui_file *_Atomic slots[N_SLOTS]; /* release in install, pairs with acquire in get */
 static struct ui_file files[UI_FILE_MAX];
 static _Atomic int highest = -1;
@@ -60,14 +63,26 @@ struct ui_file *ui_fd_find(int fd)
 {
 	struct ui_file *file = ui_fd_get(fd);
 
-	return file ? file : ui_file_adopt(fd);
+	return file || ui_fd_ours(fd) ? file : ui_file_adopt(fd);
 }
 
 struct ui_file *ui_fd_take(int fd)
 {
+	struct ui_file *file;
+
 	if ((unsigned)fd >= N_SLOTS || !ui_fd_ours(fd))
 		return NULL;
-	return atomic_exchange_explicit(&slots[fd], NULL, memory_order_acq_rel);
+	file = atomic_exchange_explicit(&slots[fd], &closing, memory_order_acq_rel);
+	return file == &closing ? NULL : file;
+}
+
+void ui_fd_taken(int fd)
+{
+	struct ui_file *expected = &closing;
+
+	/* Unless another thread has got the number for something new meanwhile. */
+	if ((unsigned)fd < N_SLOTS)
+		atomic_compare_exchange_strong_explicit(&slots[fd], &expected, NULL, memory_order_acq_rel, memory_order_relaxed);
 }
 
 int ui_fd_install(int fd, struct ui_file *file)
@@ -80,7 +95,7 @@ int ui_fd_install(int fd, struct ui_file *file)
 	while (top < fd && !atomic_compare_exchange_weak_explicit(&highest, &top, fd, memory_order_relaxed, memory_order_relaxed))
 		;
 	old = atomic_exchange_explicit(&slots[fd], file, memory_order_acq_rel); /* release pairs with ui_fd_get() */
-	if (old)
+	if (old && old != &closing)
 		ui_file_put(old);
 	return 0;
 }
@@ -94,6 +109,7 @@ void ui_fd_forget(int fd)
 		return;
 	ui_shim_enter(&entry);
 	file = ui_fd_take(fd);
+	ui_fd_taken(fd);
 	if (file)
 		ui_file_put(file);
 	ui_shim_leave(&entry);
@@ -134,14 +150,12 @@ struct ui_file *ui_file_alloc(enum ui_file_kind kind, unsigned index)
 {
 	struct ui_file *file = NULL;
 
-	ui_shim_lock();
 	for (unsigned i = 0; i < UI_FILE_MAX && !file; i++) {
 		if (!files[i].in_use)
 			file = &files[i];
 	}
 	if (file) {
 		file->in_use = true;
-		file->generation++;
 		file->kind = kind;
 		file->index = index;
 		file->told = false;
@@ -153,7 +167,6 @@ struct ui_file *ui_file_alloc(enum ui_file_kind kind, unsigned index)
 		atomic_store_explicit(&file->state, UI_FILE_FRESH, memory_order_relaxed);
 		atomic_store_explicit(&file->refs, 1, memory_order_release); /* pairs with hold_unless_dead() */
 	}
-	ui_shim_unlock();
 	return file;
 }
 

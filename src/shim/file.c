@@ -30,8 +30,6 @@
 struct ui_file_header {
 	u64 magic;
 	u32 kind;
-	u32 slot;            /* of the owner's file */
-	u32 generation;      /* of that slot */
 	u32 reserved;
 	_Atomic u64 owner;   /* ui_self_token(); 0: not used yet */
 	char name[32];       /* device: "0000:01:00.0" */
@@ -65,7 +63,6 @@ static int make_memfd(struct ui_file *file, int flags)
 {
 	char name[16];
 	int fd = ui_sys_memfd_create(name_of(file, name), MFD_ALLOW_SEALING | (flags & O_CLOEXEC ? MFD_CLOEXEC : 0));
-	struct stat st;
 	int ret;
 
 	if (fd < 0)
@@ -77,14 +74,11 @@ static int make_memfd(struct ui_file *file, int flags)
 	if (!ret && flags & O_NONBLOCK)
 		ret = ui_sys_fcntl(fd, F_SETFL, O_NONBLOCK);
 	if (!ret)
-		ret = ui_sys_fstat(fd, &st);
-	if (!ret)
 		ret = map_header(file, fd);
 	if (ret) {
 		ui_sys_close(fd);
 		return ret;
 	}
-	file->ino = st.st_ino;
 	file->header->magic = HEADER_MAGIC;
 	file->header->kind = file->kind;
 	if (file->kind == UI_FILE_VFIO)
@@ -95,6 +89,7 @@ static int make_memfd(struct ui_file *file, int flags)
 int ui_file_open(enum ui_file_kind kind, unsigned index, int flags)
 {
 	struct ui_file *file;
+	struct stat st;
 	int fd, ret;
 
 	ui_shim_lock();
@@ -102,12 +97,20 @@ int ui_file_open(enum ui_file_kind kind, unsigned index, int flags)
 	ui_shim_unlock();
 	if (ret)
 		return ret;
-	file = ui_self_borrowed() ? NULL : ui_file_alloc(kind, index);
+	if (ui_self_borrowed())
+		return -ENFILE;
+	ui_shim_lock();
+	file = ui_file_alloc(kind, index);
+	ui_shim_unlock();
 	if (!file)
 		return -ENFILE;
 	fd = kind == UI_FILE_DIR ? ui_sys_memfd_create("directory", flags & O_CLOEXEC ? MFD_CLOEXEC : 0) : make_memfd(file, flags);
-	ret = fd < 0 ? fd : ui_fd_install(fd, file);
-	if (ret < 0) {
+	ret = fd < 0 ? fd : ui_sys_fstat(fd, &st);
+	if (!ret) {
+		file->ino = st.st_ino;
+		ret = ui_fd_install(fd, file);
+	}
+	if (ret) {
 		if (fd >= 0)
 			ui_sys_close(fd);
 		ui_file_put(file);
@@ -146,14 +149,29 @@ static int device_index(const char *name)
 	return -1;
 }
 
-/* A file of this very process that came back by a way we do not see. */
-static struct ui_file *own_again(const struct ui_file_header *header, u64 ino)
+/* Under the shim lock: the file that this process already has for the memfd. A reference, or NULL. */
+static struct ui_file *find_known(u64 ino)
 {
-	struct ui_file *file = header->slot < UI_FILE_MAX ? ui_file_hold_live(ui_file_slot(header->slot)) : NULL;
+	for (unsigned i = 0; i < UI_FILE_MAX; i++) {
+		struct ui_file *file = ui_file_slot(i);
 
-	if (file && (file->generation != header->generation || file->ino != ino)) {
-		ui_file_put(file);
-		file = NULL;
+		if (file->in_use && file->kind != UI_FILE_DIR && file->ino == ino)
+			return ui_file_hold_live(file);
+	}
+	return NULL;
+}
+
+/* Under the shim lock: a file for a memfd that is new to this process. */
+static struct ui_file *make_known(int fd, enum ui_file_kind kind, unsigned index, u64 ino)
+{
+	void *header = ui_sys_mmap(NULL, UI_PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, header_at(kind));
+	struct ui_file *file = ui_sys_is_err(header) ? NULL : ui_file_alloc(kind, index);
+
+	if (file) {
+		file->header = header;
+		file->ino = ino;
+	} else if (!ui_sys_is_err(header)) {
+		ui_sys_munmap(header, UI_PAGE_BYTES);
 	}
 	return file;
 }
@@ -163,30 +181,25 @@ struct ui_file *ui_file_adopt(int fd)
 	struct ui_file_header header;
 	struct ui_shim_entry entry;
 	struct ui_file *file = NULL;
-	int index = 0, ret;
+	int index = 0;
 	u64 ino;
 
-	if (!ui_shim_served() || !read_header(fd, &header, &ino))
+	if (!ui_shim_served() || !read_header(fd, &header, &ino) || ui_self_borrowed())
 		return NULL;
-	ui_shim_enter(&entry);
-	ui_shim_lock();
-	ret = ui_self_init();
-	ui_shim_unlock();
 	header.name[sizeof(header.name) - 1] = 0;
 	if (header.kind == UI_FILE_VFIO)
 		index = device_index(header.name);
-	if (!ret && index >= 0 && !ui_self_borrowed()) {
-		file = header.owner == ui_self_token() ? own_again(&header, ino) : NULL;
-		if (!file)
-			file = ui_file_alloc((enum ui_file_kind)header.kind, (unsigned)index);
+	if (index < 0)
+		return NULL;
+	ui_shim_enter(&entry);
+	ui_shim_lock();
+	if (!ui_self_init()) {
+		file = find_known(ino);
+		/* Ours and not known: the last descriptor that we knew of was closed, and the object went with it. */
+		if (!file && header.owner != ui_self_token())
+			file = make_known(fd, (enum ui_file_kind)header.kind, (unsigned)index, ino);
 	}
-	if (file && !file->header) {
-		file->ino = ino;
-		if (map_header(file, fd)) {
-			ui_file_put(file);
-			file = NULL;
-		}
-	}
+	ui_shim_unlock();
 	if (file && ui_fd_install(fd, ui_file_hold(file))) {
 		ui_file_put(file);
 		ui_file_put(file);
@@ -201,11 +214,7 @@ static bool claim(struct ui_file *file)
 {
 	u64 nobody = 0;
 
-	if (!atomic_compare_exchange_strong(&file->header->owner, &nobody, ui_self_token()))
-		return false;
-	file->header->slot = (u32)(file - ui_file_slot(0));
-	file->header->generation = file->generation;
-	return true;
+	return atomic_compare_exchange_strong(&file->header->owner, &nobody, ui_self_token());
 }
 
 static int become_ready(struct ui_file *file)

@@ -76,6 +76,7 @@
 	X(int, sigaction, (int, const struct sigaction *, struct sigaction *))                                            \
 	X(sighandler_t, signal, (int, sighandler_t))                                                                      \
 	X(sighandler_t, __sysv_signal, (int, sighandler_t))                                                               \
+	X(int, pthread_join, (pthread_t, void **))                                                                        \
 	X(int, pthread_create, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))
 
 struct ui_real {

@@ -82,7 +82,6 @@ struct ui_file_header;
 struct ui_file {
 	_Atomic u32 refs; /* descriptors and calls in progress; 0: free or being released */
 	bool in_use;      /* shim lock */
-	u32 generation;   /* shim lock; tells uses of this slot apart */
 	enum ui_file_kind kind;
 	_Atomic enum ui_file_state state; /* changes under the shim lock; release, pairs with acquire in ui_file_ready() */
 	bool told;                        /* shim lock; the log has a line about FOREIGN */
@@ -102,8 +101,10 @@ struct ui_file *ui_fd_find(int fd);
 bool ui_fd_ours(int fd);
 /* Ties @fd to @file, taking over the caller's reference; what stood there is let go. -EMFILE: number too large. */
 int ui_fd_install(int fd, struct ui_file *file);
-/* Takes @fd out of the table; the reference is the caller's to put. NULL: not ours. */
+/* Takes @fd out of the table before it is closed; the reference is the caller's to put. NULL: not ours. ui_fd_taken()
+ * follows once the kernel has closed it. */
 struct ui_file *ui_fd_take(int fd);
+void ui_fd_taken(int fd);
 /* @fd turned out to be (or became) something else: forget what stood there. */
 void ui_fd_forget(int fd);
 /* Highest number that was ever installed. */
@@ -117,7 +118,7 @@ void ui_file_put(struct ui_file *file);
 struct ui_file *ui_file_slot(unsigned i);
 enum { UI_FILE_MAX = 1024 };
 
-/* A new object with one reference. NULL: too many. */
+/* A new object with one reference. Under the shim lock. NULL: too many. */
 struct ui_file *ui_file_alloc(enum ui_file_kind kind, unsigned index);
 /* Releases what @file holds. Called by the last put. */
 void ui_file_release(struct ui_file *file);
@@ -140,6 +141,8 @@ int ui_worker_start(struct ui_machine *machine, unsigned device);
 /* One less; the last joins the thread. No lock held. */
 void ui_worker_stop(unsigned device);
 void ui_worker_forked(void);
+/* @vfio has a descriptor that unmasks INTx, or (@on false) has none, or goes. */
+void ui_worker_watch(unsigned device, struct ui_vfio *vfio, bool on);
 
 /* --- pins.c, mem.c: memory in use by devices --- */
 

@@ -290,6 +290,34 @@ static bool plausible(const char *path)
 	return !strncmp(path, "dev/", 4) || !strncmp(path, "sys/", 4) || path[0] == '.';
 }
 
+enum { NO_FILE = -1, NO_DIRECTORY = -2 };
+
+/* The node behind an open directory of ours. */
+static int directory(int fd)
+{
+	struct ui_shim_entry entry;
+	struct ui_file *file;
+	int index = NO_FILE;
+
+	if (!ui_fd_ours(fd))
+		return NO_FILE;
+	ui_shim_enter(&entry);
+	file = ui_fd_get(fd);
+	if (file) {
+		index = file->kind == UI_FILE_DIR ? (int)file->index : NO_DIRECTORY;
+		ui_file_put(file);
+	}
+	ui_shim_leave(&entry);
+	return index;
+}
+
+const struct ui_vfs_node *ui_vfs_of_fd(int fd)
+{
+	int index = directory(fd);
+
+	return index < 0 ? NULL : &nodes[index];
+}
+
 enum ui_vfs_answer ui_vfs_find(int dirfd, const char *path, bool follow, const struct ui_vfs_node **node, char *out)
 {
 	char todo[UI_VFS_PATH_BYTES];
@@ -300,15 +328,11 @@ enum ui_vfs_answer ui_vfs_find(int dirfd, const char *path, bool follow, const s
 	if (!ui_shim_served() || (uintptr_t)path < 4096 || (uintptr_t)path >= (uintptr_t)-4096 || ui_shim_inside())
 		return UI_VFS_OTHER;
 	if (path[0] != '/') {
-		struct ui_file *file = dirfd >= 0 && path[0] ? ui_fd_get(dirfd) : NULL;
+		int index = path[0] ? directory(dirfd) : NO_FILE;
 
-		if (!file)
-			return UI_VFS_OTHER;
-		if (file->kind == UI_FILE_DIR)
-			base = nodes[file->index].path;
-		ui_file_put(file);
-		if (!base[0])
-			return UI_VFS_NOTDIR;
+		if (index < 0)
+			return index == NO_FILE ? UI_VFS_OTHER : UI_VFS_NOTDIR;
+		base = nodes[index].path;
 	} else if (!plausible(path)) {
 		return UI_VFS_OTHER;
 	}

@@ -36,6 +36,8 @@ enum ui_vfs_answer {
  * UI_VFS_PATH_BYTES, gets the path without links of ours (NODE and PATH only).
  */
 enum ui_vfs_answer ui_vfs_find(int dirfd, const char *path, bool follow, const struct ui_vfs_node **node, char *out);
+/* The node behind an open directory of ours, or NULL. */
+const struct ui_vfs_node *ui_vfs_of_fd(int fd);
 const struct ui_vfs_node *ui_vfs_at(unsigned index);
 unsigned ui_vfs_index(const struct ui_vfs_node *node);
 /* The @i-th child of a directory: its name, or NULL at the end. */

@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One thread steps the devices of this process: those that were woken, and now and then those whose doorbell is polled. It
- * exists while a device is open. At exit of the process it is left alone: it touches nothing that exit handlers free.
+ * One thread steps the devices of this process: those that were woken, and now and then those whose doorbell is polled; and
+ * watches the descriptors by which programs unmask INTx. It exists while a device is open. At exit of the process it is left
+ * alone: it touches nothing that exit handlers free.
+ *
+ * It sleeps on a futex, which no program can close; only while there is an INTx descriptor to watch, in poll().
  */
 #include "shim/shim.h"
 #include "shim/real.h"
-#include "base/log.h"
+#include "base/bits.h"
 #include "base/sys.h"
 #include "devices/pci.h"
 #include "machine/instance.h"
+#include "vfio/vfio.h"
 
+#include <poll.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 
 enum {
@@ -24,6 +31,7 @@ struct seat {
 	struct ui_machine_pci *dev; /* release in start; pairs with acquire in round() */
 	_Atomic u32 n_open;         /* control lock for writing */
 	_Atomic bool woken;         /* seq_cst with word: see wake() and idle() */
+	struct ui_vfio *watched;    /* watch lock; has an INTx descriptor */
 };
 
 static struct {
@@ -33,13 +41,17 @@ static struct {
 	unsigned n_open;
 	_Atomic bool stop;
 	_Atomic u32 word; /* futex: changes when there is something to do */
+	pthread_mutex_t watch; /* inside it only the device's own locks */
+	_Atomic int kick_fd;   /* an eventfd beside word, made when first needed; -1 */
 	struct seat seats[UI_MACHINE_MAX_DEVICES];
-} worker = { .control = PTHREAD_MUTEX_INITIALIZER };
+} worker = { .control = PTHREAD_MUTEX_INITIALIZER, .watch = PTHREAD_MUTEX_INITIALIZER, .kick_fd = -1 };
 
 static void kick(void)
 {
 	atomic_fetch_add(&worker.word, 1);
 	ui_sys_futex_wake(&worker.word, 1);
+	if (atomic_load(&worker.kick_fd) >= 0)
+		ui_sys_write(atomic_load(&worker.kick_fd), &(u64){ 1 }, sizeof(u64));
 }
 
 /* The device has something to do. Its lock is held. Order: woken before word; the thread reads word before woken. */
@@ -74,13 +86,62 @@ static void step(struct seat *seat, struct round *round)
 	round->bytes += stats.bytes;
 }
 
+/* The descriptors to sleep on: [0] the kick, then those of INTx. 0: none of INTx, the futex will do. */
+static nfds_t watched_fds(struct pollfd fds[UI_MACHINE_MAX_DEVICES + 1])
+{
+	nfds_t n = 1;
+
+	pthread_mutex_lock(&worker.watch);
+	for (unsigned i = 0; i < UI_MACHINE_MAX_DEVICES; i++) {
+		int fd = worker.seats[i].watched ? ui_vfio_unmask_fd(worker.seats[i].watched) : -1;
+
+		if (fd >= 0)
+			fds[n++] = (struct pollfd){ .fd = fd, .events = POLLIN };
+	}
+	pthread_mutex_unlock(&worker.watch);
+	fds[0] = (struct pollfd){ .fd = atomic_load(&worker.kick_fd), .events = POLLIN };
+	return n > 1 ? n : 0;
+}
+
+static void unmask_fired(void)
+{
+	pthread_mutex_lock(&worker.watch);
+	for (unsigned i = 0; i < UI_MACHINE_MAX_DEVICES; i++) {
+		if (worker.seats[i].watched)
+			ui_vfio_unmask_fired(worker.seats[i].watched);
+	}
+	pthread_mutex_unlock(&worker.watch);
+}
+
+/* Sleeps until something is to be done, or for @ns (0: no limit). Whatever happened since word was @seen ends the sleep. */
+static void sleep_on(u32 seen, u64 ns)
+{
+	struct pollfd fds[UI_MACHINE_MAX_DEVICES + 1];
+	nfds_t n = watched_fds(fds);
+	struct timespec ts;
+	u64 count;
+
+	/* A program that closes what is not its own leaves us without the kick: then time has to do. */
+	if (n && (fds[0].fd < 0 || ui_sys_fcntl(fds[0].fd, 1 /* F_GETFD */, 0) < 0))
+		ns = SLEEP_MAX_NS;
+	ts = (struct timespec){ .tv_nsec = (long)ns };
+	if (!n) {
+		ui_sys_futex_wait(&worker.word, seen, ns ? &ts : NULL);
+		return;
+	}
+	/* A kick after @seen was read has left its count: poll() returns at once. */
+	syscall(SYS_ppoll, fds, n, ns ? &ts : NULL, NULL, 0);
+	if (fds[0].revents & POLLIN)
+		ui_sys_read(fds[0].fd, &count, sizeof(count));
+	unmask_fired();
+}
+
 static void idle(u32 seen, const struct round *round, unsigned *quiet)
 {
-	struct timespec ts = { 0 };
 	u64 ns = SLEEP_MIN_NS;
 
 	if (!round->polls) {
-		ui_sys_futex_wait(&worker.word, seen, NULL);
+		sleep_on(seen, 0);
 		return;
 	}
 	if ((*quiet)++ < SPINS) {
@@ -89,8 +150,7 @@ static void idle(u32 seen, const struct round *round, unsigned *quiet)
 	}
 	for (unsigned i = SPINS; i < *quiet && ns < SLEEP_MAX_NS; i++)
 		ns += ns / 4;
-	ts.tv_nsec = (long)(ns < SLEEP_MAX_NS ? ns : SLEEP_MAX_NS);
-	ui_sys_futex_wait(&worker.word, seen, &ts);
+	sleep_on(seen, ui_min(ns, SLEEP_MAX_NS));
 }
 
 static void *work(void *arg)
@@ -123,7 +183,8 @@ static int launch(void)
 	atomic_store(&worker.stop, false);
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_BYTES);
-	/* We are inside an entry: the thread inherits its mask, all but SIGSEGV and SIGBUS blocked. */
+	/* Created and joined by the same library: a sanitizer's wrapper of one alone would not know the thread. We are inside an
+	 * entry: the thread inherits its mask, all but SIGSEGV and SIGBUS blocked. */
 	ret = REAL(pthread_create)(&worker.thread, &attr, work, NULL);
 	pthread_attr_destroy(&attr);
 	if (ret)
@@ -165,15 +226,32 @@ void ui_worker_stop(unsigned device)
 	if (!--worker.n_open) {
 		atomic_store(&worker.stop, true);
 		kick();
-		pthread_join(worker.thread, NULL);
+		REAL(pthread_join)(worker.thread, NULL);
 		worker.running = false;
 	}
 	pthread_mutex_unlock(&worker.control);
 	pthread_setcancelstate(cancel, NULL);
 }
 
+void ui_worker_watch(unsigned device, struct ui_vfio *vfio, bool on)
+{
+	struct seat *seat = &worker.seats[device];
+
+	pthread_mutex_lock(&worker.watch);
+	if (on)
+		seat->watched = vfio;
+	else if (seat->watched == vfio)
+		seat->watched = NULL;
+	if (on && atomic_load(&worker.kick_fd) < 0)
+		atomic_store(&worker.kick_fd, ui_sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	pthread_mutex_unlock(&worker.watch);
+	kick();
+}
+
 void ui_worker_forked(void)
 {
 	memset(&worker, 0, sizeof(worker));
 	worker.control = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	worker.watch = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
+	worker.kick_fd = -1;
 }

@@ -60,11 +60,8 @@ static DIR *open_stream(int fd, const struct ui_vfs_node *dir)
 
 UI_EXPORT DIR *fdopendir(int fd)
 {
-	struct ui_file *file = ui_fd_get(fd);
-	const struct ui_vfs_node *node = file && file->kind == UI_FILE_DIR ? ui_vfs_at(file->index) : NULL;
+	const struct ui_vfs_node *node = ui_vfs_of_fd(fd);
 
-	if (file)
-		ui_file_put(file);
 	return node ? open_stream(fd, node) : REAL(fdopendir)(fd);
 }
 

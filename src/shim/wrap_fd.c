@@ -4,8 +4,10 @@
 #include "shim/real.h"
 #include "shim/shim.h"
 #include "shim/vfs.h"
+#include "base/safe.h"
 #include "base/sys.h"
 
+#include <limits.h>
 #include <linux/close_range.h>
 #include <stdarg.h>
 #include <string.h>
@@ -15,6 +17,29 @@ UI_EXPORT int __fxstat64(int version, int fd, struct stat64 *st);
 UI_EXPORT ssize_t __read_chk(int fd, void *buf, size_t n_bytes, size_t buf_bytes);
 UI_EXPORT ssize_t __pread_chk(int fd, void *buf, size_t n_bytes, off_t offset, size_t buf_bytes);
 UI_EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n_bytes, off64_t offset, size_t buf_bytes);
+
+/*
+ * The file behind @fd with an entry into the library begun, or NULL and nothing begun. The entry comes first: a handler that
+ * jumps away would leave the reference behind.
+ */
+static struct ui_file *begin(int fd, struct ui_shim_entry *entry)
+{
+	struct ui_file *file;
+
+	if (ui_likely(!ui_fd_ours(fd)))
+		return NULL;
+	ui_shim_enter(entry);
+	file = ui_fd_get(fd);
+	if (!file)
+		ui_shim_leave(entry);
+	return file;
+}
+
+static void end(struct ui_file *file, const struct ui_shim_entry *entry)
+{
+	ui_file_put(file);
+	ui_shim_leave(entry);
+}
 
 /* --- ioctl --- */
 
@@ -34,15 +59,18 @@ UI_EXPORT int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	file = our_type(request) ? ui_fd_find(fd) : NULL;
-	if (!file)
+	if (ui_likely(!our_type(request)) || !ui_shim_served())
 		return REAL(ioctl)(fd, request, arg);
 	ui_shim_enter(&entry);
+	file = ui_fd_find(fd);
+	if (!file) {
+		ui_shim_leave(&entry);
+		return REAL(ioctl)(fd, request, arg);
+	}
 	ret = ui_file_ready(file);
 	if (!ret)
 		ret = ui_bind_ioctl(file, fd, (u32)request, (u64)arg);
-	ui_file_put(file);
-	ui_shim_leave(&entry);
+	end(file, &entry);
 	return (int)ui_shim_ret(ret);
 }
 
@@ -66,6 +94,7 @@ UI_EXPORT int close(int fd)
 	/* Out of the table first: once the kernel has closed it, the number may at once be somebody else's. */
 	file = ui_fd_take(fd);
 	ret = ui_sys_close(fd);
+	ui_fd_taken(fd);
 	if (file)
 		ui_file_put(file);
 	ui_shim_leave(&entry);
@@ -106,63 +135,73 @@ UI_EXPORT int fclose(FILE *stream)
 
 /* --- duplicating --- */
 
-/* @to has become a duplicate of what @file was a moment ago (NULL: not ours). Takes over the reference. */
-static int duplicated(int to, struct ui_file *file)
+/* Another thread may have put something else behind the number before the kernel duplicated it. */
+static bool still(int fd, const struct ui_file *file)
 {
-	struct ui_shim_entry entry;
-	int ret = 0;
+	struct stat st;
 
-	if (to < 0 || !file || ui_self_borrowed()) {
+	return !ui_sys_fstat(fd, &st) && st.st_ino == file->ino;
+}
+
+/* Ends what begin() began: @to has become a duplicate of what @file was a moment ago (NULL: not ours, nothing begun). */
+static int duplicated(int to, struct ui_file *file, const struct ui_shim_entry *entry)
+{
+	int ret;
+
+	if (!file) {
 		if (to >= 0)
 			ui_fd_forget(to);
-		if (file)
-			ui_file_put(file);
 		return to;
 	}
-	ui_shim_enter(&entry);
+	if (to < 0 || ui_self_borrowed() || !still(to, file)) {
+		if (to >= 0)
+			ui_fd_forget(to);
+		end(file, entry);
+		return to;
+	}
 	ret = ui_fd_install(to, file);
 	if (ret) {
 		ui_sys_close(to);
 		ui_file_put(file);
 	}
-	ui_shim_leave(&entry);
+	ui_shim_leave(entry);
 	return ret ? (int)ui_shim_ret(ret) : to;
 }
 
 UI_EXPORT int dup(int fd)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return duplicated(REAL(dup)(fd), file);
+	return duplicated(REAL(dup)(fd), file, &entry);
 }
 
 UI_EXPORT int dup2(int fd, int to)
 {
-	struct ui_file *file = ui_fd_get(fd);
-	int ret = REAL(dup2)(fd, to);
+	struct ui_shim_entry entry;
+	struct ui_file *file;
 
-	if (fd == to) {
-		/* Nothing was duplicated. */
-		if (file)
-			ui_file_put(file);
-		return ret;
-	}
-	return duplicated(ret, file);
+	if (fd == to)
+		return REAL(dup2)(fd, to); /* nothing is duplicated */
+	file = begin(fd, &entry);
+	return duplicated(REAL(dup2)(fd, to), file, &entry);
 }
 
 UI_EXPORT int dup3(int fd, int to, int flags)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return duplicated(REAL(dup3)(fd, to, flags), file);
+	return duplicated(REAL(dup3)(fd, to, flags), file, &entry);
 }
 
 static int do_fcntl(int (*real)(int, int, ...), int fd, int cmd, void *arg)
 {
 	if (cmd == F_DUPFD || cmd == F_DUPFD_CLOEXEC) {
-		struct ui_file *file = ui_fd_get(fd);
+		struct ui_shim_entry entry;
+		struct ui_file *file = begin(fd, &entry);
 
-		return duplicated(real(fd, cmd, arg), file);
+		return duplicated(real(fd, cmd, arg), file, &entry);
 	}
 	return real(fd, cmd, arg);
 }
@@ -194,19 +233,21 @@ UI_EXPORT int fcntl64(int fd, int cmd, ...)
 UI_EXPORT int fstat(int fd, struct stat *st)
 {
 	int ret = REAL(fstat)(fd, st);
+	struct ui_shim_entry entry;
 	struct ui_file *file;
 
 	/* An adopted descriptor shows what it is even before its first ioctl: our memfds are regular files without a name. */
-	if (ret || ui_likely(!S_ISREG(st->st_mode) || st->st_nlink))
+	if (ret || ui_likely(!S_ISREG(st->st_mode) || st->st_nlink) || !ui_shim_served())
 		return ret;
+	ui_shim_enter(&entry);
 	file = ui_fd_find(fd);
-	if (!file)
-		return 0;
-	if (file->kind == UI_FILE_DIR)
+	if (file && file->kind == UI_FILE_DIR)
 		ui_vfs_stat(ui_vfs_at(file->index), st);
-	else
+	else if (file)
 		ui_vfs_device_stat(file->kind == UI_FILE_VFIO, file->index, st);
-	ui_file_put(file);
+	if (file)
+		ui_file_put(file);
+	ui_shim_leave(&entry);
 	return 0;
 }
 
@@ -227,61 +268,68 @@ UI_EXPORT int __fxstat64(int version, int fd, struct stat64 *st)
 
 /* --- reading and writing --- */
 
-/* Takes over the reference. @offset below 0: refused as the kernel does. */
-static ssize_t transfer(struct ui_file *file, void *buf, size_t n_bytes, off_t offset, bool write)
+/* @offset below 0: refused as the kernel does. */
+static s64 transfer(struct ui_file *file, void *buf, size_t n_bytes, off_t offset, bool write)
 {
-	struct ui_shim_entry entry;
-	s64 ret;
+	s64 ret = offset < 0 ? -EINVAL : ui_file_ready(file);
 
-	ui_shim_enter(&entry);
-	ret = offset < 0 ? -EINVAL : ui_file_ready(file);
-	if (!ret && write)
-		ret = ui_bind_pwrite(file, buf, n_bytes, (u64)offset);
-	else if (!ret)
-		ret = ui_bind_pread(file, buf, n_bytes, (u64)offset);
-	ui_file_put(file);
-	ui_shim_leave(&entry);
-	return ui_shim_ret(ret);
+	if (ret)
+		return ret;
+	return write ? ui_bind_pwrite(file, buf, n_bytes, (u64)offset) : ui_bind_pread(file, buf, n_bytes, (u64)offset);
 }
 
 /* At the descriptor's own position, which is the memfd's: shared by duplicates, as it must be. */
-static ssize_t transfer_here(int fd, struct ui_file *file, void *buf, size_t n_bytes, bool write)
+static s64 transfer_here(int fd, struct ui_file *file, void *buf, size_t n_bytes, bool write)
 {
 	off_t pos = REAL(lseek)(fd, 0, SEEK_CUR);
-	ssize_t ret = transfer(file, buf, n_bytes, pos < 0 ? 0 : pos, write);
+	s64 ret = transfer(file, buf, n_bytes, pos < 0 ? 0 : pos, write);
 
 	if (ret > 0)
 		REAL(lseek)(fd, pos + ret, SEEK_SET);
 	return ret;
 }
 
+/* Ends what begin() began. @here: at the descriptor's position. */
+static ssize_t one(int fd, struct ui_file *file, const struct ui_shim_entry *entry, const void *buf, size_t n_bytes, bool here, off_t offset,
+		   bool write)
+{
+	void *bytes = (void *)(uintptr_t)buf;
+	s64 ret = here ? transfer_here(fd, file, bytes, n_bytes, write) : transfer(file, bytes, n_bytes, offset, write);
+
+	end(file, entry);
+	return ui_shim_ret(ret);
+}
+
 UI_EXPORT ssize_t read(int fd, void *buf, size_t n_bytes)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return ui_likely(!file) ? REAL(read)(fd, buf, n_bytes) : transfer_here(fd, file, buf, n_bytes, false);
+	return ui_likely(!file) ? REAL(read)(fd, buf, n_bytes) : one(fd, file, &entry, buf, n_bytes, true, 0, false);
 }
 
 UI_EXPORT ssize_t write(int fd, const void *buf, size_t n_bytes)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return ui_likely(!file) ? REAL(write)(fd, buf, n_bytes) : transfer_here(fd, file, (void *)(uintptr_t)buf, n_bytes, true);
+	return ui_likely(!file) ? REAL(write)(fd, buf, n_bytes) : one(fd, file, &entry, buf, n_bytes, true, 0, true);
 }
 
 UI_EXPORT ssize_t pread(int fd, void *buf, size_t n_bytes, off_t offset)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return ui_likely(!file) ? REAL(pread)(fd, buf, n_bytes, offset) : transfer(file, buf, n_bytes, offset, false);
+	return ui_likely(!file) ? REAL(pread)(fd, buf, n_bytes, offset) : one(fd, file, &entry, buf, n_bytes, false, offset, false);
 }
 
 UI_EXPORT ssize_t pwrite(int fd, const void *buf, size_t n_bytes, off_t offset)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return ui_likely(!file) ? REAL(pwrite)(fd, buf, n_bytes, offset) :
-				  transfer(file, (void *)(uintptr_t)buf, n_bytes, offset, true);
+	return ui_likely(!file) ? REAL(pwrite)(fd, buf, n_bytes, offset) : one(fd, file, &entry, buf, n_bytes, false, offset, true);
 }
 
 UI_EXPORT ssize_t pread64(int fd, void *buf, size_t n_bytes, off64_t offset)
@@ -312,55 +360,61 @@ UI_EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n_bytes, off64_t offse
 	return pread(fd, buf, n_bytes, offset);
 }
 
-/* Piece by piece, as the kernel does for files without vectored operations. */
-static ssize_t vectored(int fd, struct ui_file *file, const struct iovec *iov, int n, off_t offset, bool here, bool write)
+/* Piece by piece, as the kernel does for files without vectored operations. Ends what begin() began. */
+static ssize_t vectored(int fd, struct ui_file *file, const struct ui_shim_entry *entry, const struct iovec *iov, int n, bool here, off_t offset,
+			bool write)
 {
-	ssize_t done = 0;
+	s64 done = n < 0 || n > IOV_MAX ? -EINVAL : 0;
 
-	for (int i = 0; i < n; i++) {
-		ssize_t ret;
+	for (int i = 0; done >= 0 && i < n; i++) {
+		struct iovec v;
+		s64 ret = ui_safe_copy(&v, &iov[i], sizeof(v));
 
-		if (here)
-			ret = transfer_here(fd, ui_file_hold(file), iov[i].iov_base, iov[i].iov_len, write);
-		else
-			ret = transfer(ui_file_hold(file), iov[i].iov_base, iov[i].iov_len, offset + done, write);
-		if (ret < 0 && !done)
-			done = ret;
-		else if (ret > 0)
-			done += ret;
-		if (ret < (ssize_t)iov[i].iov_len)
+		if (!ret)
+			ret = here ? transfer_here(fd, file, v.iov_base, v.iov_len, write) :
+				     transfer(file, v.iov_base, v.iov_len, offset + done, write);
+		if (ret < 0) {
+			done = done ? done : ret;
+			break;
+		}
+		done += ret;
+		if ((size_t)ret < v.iov_len)
 			break;
 	}
-	ui_file_put(file);
-	return done;
+	end(file, entry);
+	return ui_shim_ret(done);
 }
 
 UI_EXPORT ssize_t readv(int fd, const struct iovec *iov, int n)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return ui_likely(!file) ? REAL(readv)(fd, iov, n) : vectored(fd, file, iov, n, 0, true, false);
+	return ui_likely(!file) ? REAL(readv)(fd, iov, n) : vectored(fd, file, &entry, iov, n, true, 0, false);
 }
 
 UI_EXPORT ssize_t writev(int fd, const struct iovec *iov, int n)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return ui_likely(!file) ? REAL(writev)(fd, iov, n) : vectored(fd, file, iov, n, 0, true, true);
+	return ui_likely(!file) ? REAL(writev)(fd, iov, n) : vectored(fd, file, &entry, iov, n, true, 0, true);
 }
 
 UI_EXPORT ssize_t preadv(int fd, const struct iovec *iov, int n, off_t offset)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return ui_likely(!file) ? REAL(preadv)(fd, iov, n, offset) : vectored(fd, file, iov, n, offset, false, false);
+	return ui_likely(!file) ? REAL(preadv)(fd, iov, n, offset) : vectored(fd, file, &entry, iov, n, false, offset, false);
 }
 
 UI_EXPORT ssize_t pwritev(int fd, const struct iovec *iov, int n, off_t offset)
 {
-	struct ui_file *file = ui_fd_get(fd);
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
 
-	return ui_likely(!file) ? REAL(pwritev)(fd, iov, n, offset) : vectored(fd, file, iov, n, offset, false, true);
+	return ui_likely(!file) ? REAL(pwritev)(fd, iov, n, offset) : vectored(fd, file, &entry, iov, n, false, offset, true);
 }
 
 UI_EXPORT ssize_t preadv64(int fd, const struct iovec *iov, int n, off64_t offset)

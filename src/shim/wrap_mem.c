@@ -80,38 +80,47 @@ static void *map(void *addr, size_t length, int prot, int flags, int fd, off_t o
 	return at;
 }
 
-static void *map_file(struct ui_file *file, void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+/* May the program map this of one of our files? 0, a negative errno, or NOT_OURS. */
+enum { NOT_OURS = 1 };
+
+static int may_map(int fd, size_t length, int prot, int flags, off_t offset)
 {
 	struct ui_shim_entry entry;
-	void *at = MAP_FAILED;
-	int ret;
+	struct ui_file *file;
+	int ret = NOT_OURS;
 
 	ui_shim_enter(&entry);
-	ret = file->kind == UI_FILE_DIR ? -ENODEV : ui_file_ready(file);
-	if (!ret)
-		ret = ui_bind_mmap(file, length, flags, (u64)offset);
-	ui_file_put(file);
+	file = ui_fd_get(fd);
+	if (file) {
+		ret = file->kind == UI_FILE_DIR ? -ENODEV : ui_file_ready(file);
+		if (!ret)
+			ret = ui_bind_mmap(file, length, prot, flags, (u64)offset);
+		ui_file_put(file);
+	}
 	ui_shim_leave(&entry);
-	if (ret) {
+	return ret;
+}
+
+UI_EXPORT void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	struct ui_shim_entry entry;
+	void *at;
+	int ret;
+
+	if (ui_likely(flags & MAP_ANONYMOUS || !ui_fd_ours(fd)))
+		return map(addr, length, prot, flags, fd, offset);
+	ret = may_map(fd, length, prot, flags, offset);
+	if (ret < 0) {
 		errno = -ret;
-		return at;
+		return MAP_FAILED;
 	}
 	at = map(addr, length, prot, flags, fd, offset);
-	if (at != MAP_FAILED) {
+	if (at != MAP_FAILED && ret != NOT_OURS) {
 		ui_shim_enter(&entry);
 		ui_mem_bar_add((u64)at, (u64)at + length - 1);
 		ui_shim_leave(&entry);
 	}
 	return at;
-}
-
-UI_EXPORT void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
-{
-	struct ui_file *file = ui_likely(flags & MAP_ANONYMOUS) ? NULL : ui_fd_get(fd);
-
-	if (file)
-		return map_file(file, addr, length, prot, flags, fd, offset);
-	return map(addr, length, prot, flags, fd, offset);
 }
 
 UI_EXPORT void *mmap64(void *addr, size_t length, int prot, int flags, int fd, off64_t offset)

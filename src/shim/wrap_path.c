@@ -7,7 +7,7 @@
 
 #include <stdarg.h>
 #include <string.h>
-#include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 /* What libc declares only under fortification, or no longer. */
 UI_EXPORT int __open_2(const char *path, int flags);
@@ -269,32 +269,29 @@ UI_EXPORT int __fxstatat64(int version, int dirfd, const char *path, struct stat
 	return fstatat(dirfd, path, (struct stat *)st, flags);
 }
 
+static int fd_statx(int fd, const char *path, int flags, unsigned mask, struct statx *stx)
+{
+	int ret = REAL(statx)(fd, path, flags, mask, stx);
+	struct stat st;
+
+	/* What fstat() makes of it, in statx()'s words. */
+	if (ret || !ui_fd_ours(fd) || fstat(fd, &st))
+		return ret;
+	stx->stx_mode = (u16)st.st_mode;
+	stx->stx_rdev_major = major(st.st_rdev);
+	stx->stx_rdev_minor = minor(st.st_rdev);
+	stx->stx_size = (u64)st.st_size;
+	return 0;
+}
+
 UI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struct statx *stx)
 {
 	char out[UI_VFS_PATH_BYTES];
 	const struct ui_vfs_node *node;
 	enum ui_vfs_answer answer;
-	struct ui_file *file;
 
-	if (about_fd(path, flags)) {
-		int ret = REAL(statx)(dirfd, path, flags, mask, stx);
-
-		file = ret ? NULL : ui_fd_get(dirfd);
-		if (file && file->kind == UI_FILE_DIR) {
-			ui_vfs_statx(ui_vfs_at(file->index), stx);
-		} else if (file) {
-			struct stat st = { 0 };
-
-			ui_vfs_device_stat(file->kind == UI_FILE_VFIO, file->index, &st);
-			stx->stx_mode = (u16)st.st_mode;
-			stx->stx_rdev_major = (u32)(st.st_rdev >> 8 & 0xfff);
-			stx->stx_rdev_minor = (u32)(st.st_rdev & 0xff) | (u32)(st.st_rdev >> 12 & 0xfff00);
-			stx->stx_size = 0;
-		}
-		if (file)
-			ui_file_put(file);
-		return ret;
-	}
+	if (about_fd(path, flags))
+		return fd_statx(dirfd, path, flags, mask, stx);
 	answer = ui_vfs_find(dirfd, path, !(flags & AT_SYMLINK_NOFOLLOW), &node, out);
 	switch (answer) {
 	case UI_VFS_NODE:

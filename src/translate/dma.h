@@ -15,7 +15,8 @@
  * Order, and why it suffices: a port publishes its slot (seq_cst exchange), then reads the instance's epoch (seq_cst),
  * then reads attachments, TLB and tables. A changer writes, then increments the epoch (seq_cst), then reads the slots
  * (seq_cst). In the single order of these four, either the changer sees the slot and waits, or the port's epoch read comes
- * after the increment and so sees the change.
+ * after the increment and so sees the change. For the same reason a port that reads the epoch it read before need not ask
+ * the resolver again, nor look at the gate.
  */
 #ifndef UI_TRANSLATE_DMA_H
 #define UI_TRANSLATE_DMA_H
@@ -79,7 +80,7 @@ struct ui_stage {
  */
 struct ui_stage_config {
 	enum ui_cfg_kind kind;
-	u32 tag;            /* from ui_tr_tag_alloc(): what TLB entries carry */
+	u32 tag;            /* from ui_tr_tag_alloc(), not 0 when @kind translates: what TLB entries carry */
 	/* UI_CFG_TRANSLATE: at least one is present. */
 	struct ui_stage s1; /* input: iova */
 	struct ui_stage s2; /* input: ipa (the iova when there is no s1) */
@@ -88,7 +89,8 @@ struct ui_stage_config {
 
 /*
  * Says which stage config serves (rid, pasid). Called at the start of a section, lock-free, must not block. NULL with
- * *reason when there is none (UI_DMA_BLOCKED, UI_DMA_BAD_PASID, ...).
+ * *reason when there is none (UI_DMA_BLOCKED, UI_DMA_BAD_PASID, ...). A port may use an answer other than NULL again until
+ * the instance's next change (ui_tr_sync() and all else that waits), so a new answer holds for certain only from then on.
  */
 typedef struct ui_stage_config *(*ui_resolve_fn)(void *arg, u32 pasid, bool has_pasid, enum ui_dma_status *reason);
 
@@ -166,7 +168,8 @@ void ui_dma_end(struct ui_dma *dma);
 enum ui_dma_status ui_dma_translate(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, struct ui_walk *out, struct ui_fault *fault);
 
 struct ui_dma_stats {
-	u64 tlb_hits, tlb_misses, walks; /* per page looked up */
+	/* Per page looked up. One that goes by the TLB (it serves nothing just now) counts as a miss. */
+	u64 tlb_hits, tlb_misses, walks;
 	u64 faults;                      /* reported */
 	u64 bytes;                       /* moved or compared; those of a copy count once */
 };

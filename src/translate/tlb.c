@@ -3,12 +3,12 @@
 
 #include <string.h>
 
-/* Which way takes the entry: the one that holds the page already, an empty one, or each in turn. */
+/* Which way takes the entry: the one that holds the page already, the first empty one (looked at first), or each in turn. */
 static struct ui_tlb_entry *choose(struct ui_tlb_entry *set, u64 same_mask, u64 same, u32 tag, unsigned *victim)
 {
 	struct ui_tlb_entry *empty = NULL;
 
-	for (unsigned way = 0; way < UI_TLB_WAYS; way++) {
+	for (unsigned way = UI_TLB_WAYS; way--;) {
 		u64 key = atomic_load_explicit(&set[way].key, memory_order_relaxed);
 
 		if (!key)
@@ -27,7 +27,7 @@ void ui_tlb_fill(struct ui_tlb *tlb, unsigned lg2, u64 iova, u32 tag, unsigned a
 	struct ui_tlb_entry *e = choose(ui_tlb_set(tlb, lg2, iova, tag), same, page | priv, tag, victim);
 	u64 flags = UI_TLB_VALID | priv | ((w->prot | access) & UI_ACCESS_RIGHTS), meta;
 
-	memcpy(&meta, &w->leaf_lg2, sizeof(meta));
+	memcpy(&meta, (const u8 *)w + offsetof(struct ui_walk, leaf_lg2), sizeof(meta));
 	meta = (meta & ui_mask_lg2(UI_TLB_TAG_LG2)) | (u64)tag << UI_TLB_TAG_LG2;
 	if (!w->dirty)
 		flags &= ~(u64)UI_PROT_WRITE; /* the first write must walk, to set the dirty bit */

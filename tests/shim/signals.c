@@ -205,7 +205,7 @@ static void *blocked_thread(void *arg)
 	return NULL;
 }
 
-static volatile sig_atomic_t alarms;
+static volatile sig_atomic_t alarms, jumping;
 
 static void on_alarm(int sig)
 {
@@ -214,29 +214,36 @@ static void on_alarm(int sig)
 	/* A handler may use the device; it never meets a call half done. */
 	CHECK(!ioctl(dma.iommu, IOMMU_IOAS_ALLOC, &cmd));
 	CHECK(!ioctl(dma.iommu, IOMMU_DESTROY, (uint32_t[]){ 8, cmd.out_id }));
-	if (++alarms % 2)
+	alarms++;
+	if (jumping)
 		siglongjmp(back, 1);
+}
+
+/* @jumping: the handler leaves by siglongjmp(), in which case the program itself must not be in its allocator. */
+static void alarms_at_any_time(char *p)
+{
+	alarms = 0;
+	sigsetjmp(back, 1);
+	ualarm(100, jumping ? 0 : 100);
+	while (alarms < 200) {
+		if (!jumping)
+			free(malloc(3000));
+		ioas_map(dma.iommu, dma.ioas, p, PAGE, 0x700000);
+		ioas_unmap(dma.iommu, dma.ioas, 0x700000, PAGE);
+	}
+	ualarm(0, 0);
 }
 
 static void handlers_may_call_and_jump_at_any_time(void)
 {
 	struct sigaction act = { .sa_handler = on_alarm };
-	char *p = hole() ;
+	char *p = hole();
 
 	CHECK(!mprotect(p, PAGE, PROT_READ | PROT_WRITE) && !sigaction(SIGALRM, &act, NULL));
-	while (alarms < 200) {
-		sigsetjmp(back, 1);
-		ualarm(200, 0);
-		while (alarms < 200) {
-			free(malloc(3000));
-			ioas_map(dma.iommu, dma.ioas, p, PAGE, 0x700000);
-			ioas_unmap(dma.iommu, dma.ioas, 0x700000, PAGE);
-			if (alarms % 2 == 0)
-				ualarm(200, 0);
-		}
-	}
+	alarms_at_any_time(p);
+	jumping = 1;
+	alarms_at_any_time(p);
 	signal(SIGALRM, SIG_IGN);
-	ualarm(0, 0);
 	ioas_unmap(dma.iommu, dma.ioas, 0x700000, PAGE);
 }
 

@@ -68,12 +68,11 @@ static unsigned x86_grants(const struct ui_walk_cfg *c, u64 acc, u64 leaf, unsig
 	u64 both = acc & leaf;
 	unsigned prot = UI_PROT_READ | UI_PROT_EXEC;
 
-	if (both & X86_RW)
-		prot |= UI_PROT_WRITE;
-	else if (!c->write_protect && (access & UI_PROT_PRIV))
+	/* Without branches: every walk comes by. */
+	_Static_assert(X86_RW == UI_PROT_WRITE && X86_US << 1 == UI_PROT_PRIV, "bits that move to their places");
+	prot |= (unsigned)((both & X86_RW) | (~both & X86_US) << 1);
+	if (!c->write_protect && !(both & X86_RW) && (access & UI_PROT_PRIV))
 		prot |= UI_PROT_WRITE | UI_PROT_PRIV;
-	if (!(both & X86_US))
-		prot |= UI_PROT_PRIV;
 	return prot;
 }
 

@@ -204,7 +204,7 @@ static void placement_keeps_alignment_and_reserved_space(void **state)
 {
 	u32 ioas = ioas_with_domain(), pt = ioas;
 	struct ui_uapi_iova_range window = { 0xfedff000, 0xfef00fff };
-	u64 iova;
+	u64 iova = 0;
 
 	assert_int_equal(map(&rig, ioas, RW, mem + 1, PAGE, &iova), -EINVAL);
 	assert_int_equal(allow(&rig, ioas, &window, 1), 0);
@@ -270,7 +270,7 @@ static void allow_iovas_checks_each_entry(void **state)
 	};
 	u32 ioas = ioas_new(&rig);
 	u8 *at = pages_new(2 * PAGE);
-	u64 iova;
+	u64 iova = 0;
 
 	for (size_t i = 0; i < ui_array_size(rows); i++)
 		assert_int_equal(allow(&rig, ioas, rows[i].list, rows[i].n), rows[i].ret);
@@ -462,7 +462,7 @@ static void a_mapped_file_lives_as_long_as_its_mapping(void **state)
 {
 	u32 src = ioas_new(&rig), dst = ioas_new(&rig), pt = dst;
 	int fd = memory_file(16 * PAGE), again = dup(fd);
-	u64 iova = 0x100000, at, word = 0xabcdef, got = 0;
+	u64 iova = 0x100000, at = 0, word = 0xabcdef, got = 0;
 	struct stat st;
 
 	rig_bind(&rig, 0);

@@ -80,8 +80,9 @@ static int carry(void *arg)
 		int *from = held_at((u64)(uintptr_t)mem + (move->from + i) * PAGE), *to = held_at((u64)(uintptr_t)aside + (move->to + i) * PAGE);
 
 		memcpy(mem + (move->from + i) * PAGE, &word, 8);
-		*to = *from;
-		*from = 0;
+		*to = from ? *from : 1;
+		if (from)
+			*from = 0;
 	}
 	return 0;
 }
@@ -215,11 +216,10 @@ static void a_large_leaf_is_split(void **state)
 	assert_int_equal(map_at(&rig, ioas, at, big, big), 0);
 	mem = at;
 	assert_int_equal(ui_iommufd_move_pages(rig.ctx, (u64)(uintptr_t)at + 100 * PAGE, 2 * PAGE, (u64)(uintptr_t)aside, carry, &move), 0);
+	mem = old;
 	expect(0, big, 0, 512);
 	assert_int_equal(unmap(&rig, ioas, big, big, &removed), 0);
 	assert_int_equal(removed, big);
-	mem = old;
-	memset(held, 0, sizeof(held));
 	munmap(area, 4 * big);
 }
 

@@ -278,9 +278,10 @@ static void *copy_thread(void *arg)
 	return NULL;
 }
 
-/* Held in the walk of @held, a copy from A to B is inside both. */
-static void copy_is_waited_for_by(bool by_source)
+/* Held in the walk of B, a copy from A to B is inside both; @again: also when the port knows the resolver's answers. */
+static void copy_is_waited_for_by(bool by_source, bool again)
 {
+	struct ui_dma_addr src = at_pasid(1, PAGE), dst = at_pasid(2, PAGE);
 	struct rig r;
 	struct change c = { .rig = &r, .run = do_sync }, other = { .rig = &r, .run = do_sync };
 	struct reader rd = { .rig = &r };
@@ -289,6 +290,8 @@ static void copy_is_waited_for_by(bool by_source)
 	rd.port = r.port;
 	c.space = by_source ? r.a : r.b;
 	other.space = space_new(r.tr);
+	if (again)
+		CHECK(ui_dma_copy(r.port, &src, &dst, PAGE, NULL, NULL) == UI_DMA_OK);
 	atomic_store(&r.b->table->hold, 1);
 	CHECK(!pthread_create(&rd.thread, NULL, copy_thread, &rd));
 	wait_until(&r.b->table->hold, 2);
@@ -307,8 +310,28 @@ static void copy_is_waited_for_by(bool by_source)
 
 static void a_copy_is_waited_for_by_both_its_domains(void)
 {
-	copy_is_waited_for_by(true);
-	copy_is_waited_for_by(false);
+	for (int again = 0; again < 2; again++) {
+		copy_is_waited_for_by(true, again);
+		copy_is_waited_for_by(false, again);
+	}
+}
+
+/* The port asked for the second side of a copy before the change, and for the first side after it. */
+static void no_copy_by_the_old_answer_for_one_side(void)
+{
+	struct ui_dma_addr src = at_pasid(1, 0), dst = at_pasid(2, 0);
+	struct rig r;
+	u64 val;
+
+	setup(&r);
+	CHECK(ui_dma_copy(r.port, &src, &dst, 8, NULL, NULL) == UI_DMA_OK);
+	atomic_store(&r.router.to[2], NULL);
+	CHECK(!ui_tr_sync(r.tr, &r.b->cfg));
+	memset(r.ram + 16 * PAGE, 0xcc, PAGE);
+	CHECK(ui_dma_read(r.port, &src, &val, 8, NULL, NULL) == UI_DMA_OK);
+	CHECK(ui_dma_copy(r.port, &src, &dst, 8, NULL, NULL) == UI_DMA_BLOCKED);
+	CHECK(r.ram[16 * PAGE] == 0xcc);
+	rig_close(&r);
 }
 
 /*
@@ -401,6 +424,7 @@ int main(void)
 	a_late_user_of_an_old_entry_is_waited_for();
 	a_section_that_resolves_is_waited_for();
 	a_copy_is_waited_for_by_both_its_domains();
+	no_copy_by_the_old_answer_for_one_side();
 	a_busy_device_does_not_hold_up_a_wait();
 	the_gate_holds_new_sections_of_its_config_outside();
 	waiting_for_oneself_is_an_error_and_changes_nothing();

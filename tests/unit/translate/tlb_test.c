@@ -389,6 +389,57 @@ static void no_stale_answer_after_random_changes(void **state)
 	rig_close(&r);
 }
 
+/* Looks at every page of both spaces once, twice as many as the TLB holds. The second half goes by it, but for a sample. */
+static void thrash(struct rig *r)
+{
+	rig_open(r);
+	fake_map(r->a->table, 0, RAM_PA, FAKE_PAGES, RW);
+	fake_map(r->b->table, 0, RAM_PA, FAKE_PAGES, RW);
+	for (u64 page = 0; page < FAKE_PAGES; page++)
+		for (u32 pasid = 1; pasid < 3; pasid++)
+			assert_int_equal(look(r, pasid, page * PAGE, UI_PROT_READ), UI_DMA_OK);
+}
+
+static void accesses_that_go_by_the_tlb_are_as_exact(void **state)
+{
+	struct ui_dma_addr at = at_pasid(1, 0);
+	struct rig r;
+	u8 val[2];
+
+	thrash(&r);
+	fake_map(r.a->table, 0, RAM_PA, 1024, RW);
+	fake_map(r.a->table, 512 * PAGE, RAM_PA + 512 * PAGE, 512, UI_PROT_READ);
+	fake_unmap(r.a->table, 768 * PAGE, 256);
+	ui_tr_invalidate(r.tr, &r.a->cfg, 0, 1024 * PAGE - 1);
+	for (u64 page = 0; page < 1024; page++) {
+		r.ram[page * PAGE + PAGE - 1] = (u8)page;
+		at.iova = page * PAGE + PAGE - 1;
+		assert_int_equal(ui_dma_read(r.port, &at, val, 1, NULL, NULL), page < 768 ? UI_DMA_OK : UI_DMA_TRANSLATION);
+		if (page < 768)
+			assert_int_equal(val[0], (u8)page);
+		assert_int_equal(ui_dma_write(r.port, &at, "x", 1, NULL, NULL),
+				 page < 512 ? UI_DMA_OK : page < 768 ? UI_DMA_PERMISSION : UI_DMA_TRANSLATION);
+		assert_int_equal(r.ram[page * PAGE + PAGE - 1], page < 512 ? 'x' : (u8)page);
+		assert_int_equal(look(&r, 1, at.iova, UI_PROT_WRITE),
+				 page < 512 ? UI_DMA_OK : page < 768 ? UI_DMA_PERMISSION : UI_DMA_TRANSLATION);
+	}
+	rig_close(&r);
+}
+
+static void a_tlb_that_served_nothing_serves_again(void **state)
+{
+	const u64 last = (FAKE_PAGES - 64) * (u64)PAGE;
+	struct rig r;
+
+	thrash(&r);
+	assert_true(missed(&r, 1, last, 64) > 48);
+	assert_true(missed(&r, 1, last, 64) > 40);
+	for (int i = 0; i < 200; i++)
+		missed(&r, 1, last, 64);
+	assert_int_equal(missed(&r, 1, last, 64), 0);
+	rig_close(&r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +458,8 @@ int main(void)
 		cmocka_unit_test(a_tag_used_again_brings_nothing_back),
 		cmocka_unit_test(tags_are_distinct_and_never_0),
 		cmocka_unit_test(no_stale_answer_after_random_changes),
+		cmocka_unit_test(accesses_that_go_by_the_tlb_are_as_exact),
+		cmocka_unit_test(a_tlb_that_served_nothing_serves_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
