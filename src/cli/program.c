@@ -93,7 +93,9 @@ static int gains_rights(const struct check *check, const char *path)
 		what = "it is setgid";
 	else if (getuid() && getxattr(path, "security.capability", NULL, 0) > 0)
 		what = "it has file capabilities";
-	return what ? fail(check, NOT_POSSIBLE, "%s: cannot be served: %s, and the system preloads nothing into such programs", path, what) : 0;
+	if (!what)
+		return 0;
+	return fail(check, NOT_POSSIBLE, "%s: cannot be served: %s, and the system preloads nothing into such programs", path, what);
 }
 
 static bool read_at(int fd, void *buf, size_t n_bytes, uint64_t offset)
@@ -115,7 +117,7 @@ static int check_loader(const struct check *check, const char *path, int fd, con
 	return 0;
 }
 
-/* A loader called by name ("ld-linux-x86-64.so.2 PROGRAM") names no other loader either, but unlike static programs has a name. */
+/* A loader called by name ("ld-linux-x86-64.so.2 PROGRAM") names no other loader, but unlike static programs has a name. */
 static bool is_loader(int fd, const Elf64_Phdr *dynamic)
 {
 	for (uint64_t at = 0; at + sizeof(Elf64_Dyn) <= dynamic->p_filesz; at += sizeof(Elf64_Dyn)) {
@@ -134,7 +136,7 @@ static int check_elf(const struct check *check, const char *path, int fd, const 
 	bool loader = false;
 
 	if (head->e_ident[EI_CLASS] != ELFCLASS64 || head->e_ident[EI_DATA] != ELFDATA2LSB || head->e_machine != MACHINE)
-		return fail(check, NOT_POSSIBLE, "%s: cannot be served: it is built for another kind of processor (or for 32 bits) than uiommu", path);
+		return fail(check, NOT_POSSIBLE, "%s: cannot be served: it is built for another processor (or for 32 bits) than uiommu", path);
 	for (unsigned i = 0; i < head->e_phnum; i++) {
 		Elf64_Phdr phdr;
 
@@ -147,8 +149,7 @@ static int check_elf(const struct check *check, const char *path, int fd, const 
 	}
 	if (loader)
 		return 0;
-	return fail(check, NOT_POSSIBLE, "%s: cannot be served: it is statically linked, and only dynamically linked programs take a preloaded library",
-		    path);
+	return fail(check, NOT_POSSIBLE, "%s: cannot be served: it is statically linked, and nothing can be preloaded into such programs", path);
 }
 
 static int check_file(const struct check *check, const char *path, unsigned depth);

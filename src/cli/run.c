@@ -165,8 +165,8 @@ static int find_library(char *out, size_t out_bytes)
 			return ui_cli_fail(FAILED, "%s: the loader cannot preload from a path with a space or colon", out);
 		return 0;
 	}
-	return ui_cli_fail(FAILED, "the preloaded library libuiommu-shim.so is missing (looked in %s/src/shim and %s/../%s/uiommu)", self, self,
-			   UIOMMU_LIBDIR);
+	return ui_cli_fail(FAILED, "the preloaded library libuiommu-shim.so is missing (looked in %s/src/shim and %s/../%s/uiommu)",
+			   self, self, UIOMMU_LIBDIR);
 }
 
 /* Puts @value before what the user's variable holds. */

@@ -9,6 +9,12 @@
 
 #include <errno.h>
 
+/*
+ * Watching a range costs whoever watches memory in proportion to its length, which may be out of thin air: from this length on
+ * it is made present before it is watched, too, which fails at the first page that is not there.
+ */
+#define TRY_FIRST_BYTES ((u64)8 << 30)
+
 struct seg {
 	u64 n;     /* pins besides those of the whole object */
 	u64 moved; /* page number where the first page is now; 0: where it was */
@@ -284,6 +290,20 @@ static void held_del(struct ui_pages *pages, struct ui_pin *pin)
 		ui_ivm_erase(&pages->set->held, &pin->node);
 }
 
+static int make_present(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write)
+{
+	struct ui_pages_set *set = pages->set;
+	int ret = 0;
+
+	for (u64 done = 0; !ret && done < n_bytes;) {
+		u64 pa, n = ui_pages_resolve(pages, offset + done, n_bytes - done, &pa);
+
+		ret = set->ops->pin(set->arg, pa, n, write);
+		done += n;
+	}
+	return ret;
+}
+
 int ui_pages_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, struct ui_pin *pin)
 {
 	u64 start = first_page(pages, offset), last = first_page(pages, offset + n_bytes - 1);
@@ -294,6 +314,10 @@ int ui_pages_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, st
 		return ret;
 	if (ui_inject_point())
 		return -ENOMEM;
+	if (pages->cfg.movable && n_bytes >= TRY_FIRST_BYTES)
+		ret = make_present(pages, offset, n_bytes, write);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&set->lock);
 	ret = count(pages, start, last);
 	if (!ret)
@@ -301,12 +325,7 @@ int ui_pages_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, st
 	pthread_mutex_unlock(&set->lock);
 	if (ret)
 		return ret;
-	for (u64 done = 0; !ret && done < n_bytes;) {
-		u64 pa, n = ui_pages_resolve(pages, offset + done, n_bytes - done, &pa);
-
-		ret = set->ops->pin(set->arg, pa, n, write);
-		done += n;
-	}
+	ret = make_present(pages, offset, n_bytes, write);
 	if (ret)
 		ui_pages_unpin(pages, offset, n_bytes, pin);
 	return ret == -EFAULT && pages->cfg.file ? -EINVAL : ret;

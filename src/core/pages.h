@@ -76,13 +76,14 @@ struct ui_pin {
 int ui_pages_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, struct ui_pin *pin);
 /* Undoes one ui_pages_pin() of the same part. Needs no memory. */
 void ui_pages_unpin(struct ui_pages *pages, u64 offset, u64 n_bytes, struct ui_pin *pin);
-/* A pinned part becomes two at @cut bytes (a page's border): @pin and @second, each unpinned by itself from now on. 0 or -ENOMEM. */
+/* A pinned part becomes two at @cut bytes (a page's border): @pin and @second, each unpinned by itself from now on. 0; -ENOMEM. */
 int ui_pages_split_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, u64 cut, struct ui_pin *pin, struct ui_pin *second);
 /* Where @offset lies now: its pa, and how many of @n_bytes follow without a break (at least 1). */
 u64 ui_pages_resolve(struct ui_pages *pages, u64 offset, u64 n_bytes, u64 *pa);
 
 /* Under set->lock: those pages of [@start, @last] (addresses of cfg.pa's kind, page-aligned, held) that now are in [@old, @old +
- * @n_bytes) are at the same place from @to on from now on. 0; -ENOMEM, nothing is changed. ui_pages_unmove() with the same arguments takes it back. */
+ * @n_bytes) are at the same place from @to on from now on. 0; -ENOMEM, nothing is changed. ui_pages_unmove() with the same arguments
+ * takes it back. */
 int ui_pages_move(struct ui_pages *pages, u64 start, u64 last, u64 old, u64 n_bytes, u64 to);
 void ui_pages_unmove(struct ui_pages *pages, u64 start, u64 last, u64 old, u64 n_bytes, u64 to);
 /* Under set->lock: the first run of pages in [@start, @last] that has not moved. False: none. */

@@ -426,6 +426,9 @@ void ui_pci_reset_restore(struct ui_pci *pci)
 	if (!ui_pci_lock(pci))
 		return;
 	memcpy(saved, pci->cfg, sizeof(saved));
+	/* Woken first: a function that sleeps cannot be reset. */
+	if (pci->cap_pm)
+		saved[pci->cap_pm + PCI_PM_CTRL] &= (u8)~PCI_PM_STATE;
 	pci->model->reset(pci->state);
 	memcpy(pci->cfg, saved, sizeof(saved));
 	/* An operating system restores the table from its own copy: what is pending is lost, masks are kept. */

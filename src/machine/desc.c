@@ -105,7 +105,8 @@ static int unknown_key(const struct ui_pci_model *model, const char *key, char *
 }
 
 /* One "key=value" of a SPEC; @item is the caller's copy and is cut up. */
-static int device_item(struct ui_machine_dev *dev, const struct ui_pci_model *model, char *item, bool *has_rid, char *err, size_t err_bytes)
+static int device_item(struct ui_machine_dev *dev, const struct ui_pci_model *model, char *item, bool *has_rid, char *err,
+		       size_t err_bytes)
 {
 	char *value = strchr(item, '=');
 	size_t len = strlen(dev->options);

@@ -3,7 +3,8 @@
  * The kind `mock`: what the kernel's iommufd selftests talk to, by a test command of their own (number 0xa0). It stands beside the
  * front door and is loaded only where it is asked for.
  *
- * Served: ADD_RESERVED, MD_CHECK_REFS and SET_TEMP_MEMORY_LIMIT. Every other operation answers as one that the kernel does not know (EOPNOTSUPP).
+ * Served: ADD_RESERVED, MD_CHECK_REFS and SET_TEMP_MEMORY_LIMIT. Every other operation answers as one that the kernel does not know
+ * (EOPNOTSUPP).
  */
 #ifndef UI_MOCK_H
 #define UI_MOCK_H

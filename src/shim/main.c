@@ -10,7 +10,9 @@
 static struct ui_machine_desc desc;
 static bool served;
 
-UI_SHIM_TLS unsigned depth;
+/* Volatile: syscall() is declared a leaf, so the count could otherwise be kept in a register while the mask changes and a
+ * handler runs; one that jumps away then would leave a count behind, and signals open, for good. */
+UI_SHIM_TLS volatile unsigned depth;
 
 /* Async-signal-safe after fork() has reset it; held for short, never while a context or a device works. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -38,9 +40,9 @@ void ui_shim_enter(struct ui_shim_entry *entry)
 {
 	int saved = errno;
 
-	entry->mask = 0;
-	if (!depth++)
-		entry->mask = swap_mask(~((u64)1 << (SIGSEGV - 1) | (u64)1 << (SIGBUS - 1)));
+	/* Signals first, then the count: a handler that jumps away in between leaves nothing behind. */
+	entry->mask = depth ? 0 : swap_mask(~((u64)1 << (SIGSEGV - 1) | (u64)1 << (SIGBUS - 1)));
+	depth++;
 	ui_self_check();
 	errno = saved;
 }
@@ -49,7 +51,8 @@ void ui_shim_leave(const struct ui_shim_entry *entry)
 {
 	int saved = errno;
 
-	if (!--depth)
+	depth--;
+	if (!depth)
 		swap_mask(entry->mask);
 	errno = saved;
 }

@@ -109,13 +109,13 @@ bool ui_mem_bar_remove(u64 start, u64 last)
 int ui_mem_pin(void *arg, u64 va, u64 n_bytes, bool write)
 {
 	u64 start = ui_align_down(va, UI_PAGE_BYTES), last, from, to;
+	int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
 
 	if (!ui_range_last(va, n_bytes, &last))
 		return -EFAULT;
 	if (!ui_pageset_empty(&bars) && find(&bars, start, last, &from, &to))
 		return -EFAULT;
-	if (n_bytes >= POPULATE_FROM_BYTES &&
-	    !ui_sys_madvise((void *)start, ui_align_up(last + 1 - start, UI_PAGE_BYTES), write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ))
+	if (n_bytes >= POPULATE_FROM_BYTES && !ui_sys_madvise((void *)start, ui_align_up(last + 1 - start, UI_PAGE_BYTES), advice))
 		return 0;
 	return ui_safe_probe((void *)va, n_bytes, write);
 }
@@ -254,9 +254,22 @@ static int reserve(u64 n_bytes, int prot, u64 *at)
 	return 0;
 }
 
+/* A place outside [@from, @from + n_bytes), which may have holes where the kernel would put it. Ends: two places at most overlap. */
+static int reserve_apart(u64 from, u64 n_bytes, int prot, u64 *at)
+{
+	int ret = reserve(n_bytes, prot, at);
+	u64 first = *at;
+
+	if (ret || (first - from >= n_bytes && from - first >= n_bytes))
+		return ret;
+	ret = reserve_apart(from, n_bytes, prot, at);
+	ui_sys_munmap((void *)first, n_bytes);
+	return ret;
+}
+
 static int one_aside(struct move *move, int prot)
 {
-	int ret = reserve(move->n_bytes, prot, &move->to);
+	int ret = reserve_apart(move->from, move->n_bytes, prot, &move->to);
 
 	if (ret)
 		return ret;

@@ -181,7 +181,7 @@ int ui_pageset_move(struct ui_pageset *set, u64 from, u64 to, u64 n_bytes)
 	return ret;
 }
 
-/* The lowest page in use at or above @page, at most @last_page; walks blocks by address or, if that is shorter, all there are. */
+/* The lowest page in use in [@page, @last_page]; walks blocks by address or, if that is shorter, all there are. */
 static bool first_used(struct ui_pageset *set, u64 page, u64 last_page, u64 *found)
 {
 	u64 index = page / N_PAGES, last_index = last_page / N_PAGES;

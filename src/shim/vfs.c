@@ -79,7 +79,8 @@ static void add_attributes(unsigned i, const char *dir)
 	add_path("%s/driver_override", dir);
 	add(UI_VFS_FILE, 0, "vfio-pci\n");
 	add_path("%s/modalias", dir);
-	add(UI_VFS_FILE, 0, "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", model->vendor, model->device, model->subvendor, model->subdevice,
+	add(UI_VFS_FILE, 0, "pci:v%08Xd%08Xsv%08Xsd%08Xbc%02Xsc%02Xi%02X\n", model->vendor, model->device,
+	    model->subvendor, model->subdevice,
 	    model->class_code >> 16 & 0xff, model->class_code >> 8 & 0xff, model->class_code & 0xff);
 	add_path("%s/config", dir);
 	add(UI_VFS_CONFIG, i, "%s", "");

@@ -271,7 +271,7 @@ UI_EXPORT int __fxstat64(int version, int fd, struct stat64 *st)
 /* @offset below 0: refused as the kernel does. */
 static s64 transfer(struct ui_file *file, void *buf, size_t n_bytes, off_t offset, bool write)
 {
-	s64 ret = offset < 0 ? -EINVAL : ui_file_ready(file);
+	s64 ret = offset < 0 || n_bytes > SSIZE_MAX ? -EINVAL : ui_file_ready(file);
 
 	if (ret)
 		return ret;
@@ -290,8 +290,8 @@ static s64 transfer_here(int fd, struct ui_file *file, void *buf, size_t n_bytes
 }
 
 /* Ends what begin() began. @here: at the descriptor's position. */
-static ssize_t one(int fd, struct ui_file *file, const struct ui_shim_entry *entry, const void *buf, size_t n_bytes, bool here, off_t offset,
-		   bool write)
+static ssize_t one(int fd, struct ui_file *file, const struct ui_shim_entry *entry, const void *buf, size_t n_bytes,
+		   bool here, off_t offset, bool write)
 {
 	void *bytes = (void *)(uintptr_t)buf;
 	s64 ret = here ? transfer_here(fd, file, bytes, n_bytes, write) : transfer(file, bytes, n_bytes, offset, write);
@@ -361,8 +361,8 @@ UI_EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n_bytes, off64_t offse
 }
 
 /* Piece by piece, as the kernel does for files without vectored operations. Ends what begin() began. */
-static ssize_t vectored(int fd, struct ui_file *file, const struct ui_shim_entry *entry, const struct iovec *iov, int n, bool here, off_t offset,
-			bool write)
+static ssize_t vectored(int fd, struct ui_file *file, const struct ui_shim_entry *entry, const struct iovec *iov, int n,
+			bool here, off_t offset, bool write)
 {
 	s64 done = n < 0 || n > IOV_MAX ? -EINVAL : 0;
 

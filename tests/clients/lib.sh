@@ -28,6 +28,28 @@ limited() {
     return 1
 }
 
+# kselftest NAME LOG...: what programs of the kernel's selftests said, each to a log; fails when a case failed that is not
+# among the exceptions, or a program did not say how many cases it has
+kselftest() {
+    local name=$1 plans failed passed known case status=0
+    shift
+    plans=$(sed -n 's/^1\.\.\([0-9]*\)$/\1/p' "$@")
+    [ "$(echo "$plans" | wc -w)" = $# ] || { tail -n 20 "$@"; return 1; }
+    passed=$(cat "$@" | grep -c '^ok [0-9]* [^#]*$' || true)
+    failed=$(sed -n 's/^not ok [0-9]* \([^ ]*\).*/\1/p' "$@" | sort)
+    known=$(awk '!/^#/ { print $1 }' "$clients/exceptions" | sort)
+
+    for case in $(comm -23 <(echo "$failed") <(echo "$known")); do
+        sed -n "/ RUN  *$case \.\.\.\$/,/^not ok/p" "$@"
+        status=1
+    done
+    for case in $(comm -12 <(sed -n 's/^ok [0-9]* \([^ ]*\)$/\1/p' "$@" | sort) <(echo "$known")); do
+        echo "passes, but is among the exceptions: $case"
+    done
+    result "$name" "$passed" $((${plans//$'\n'/+})) || status=1
+    return $status
+}
+
 # qemu_command: sets the array qemu to the QEMU that fetch got, which runs here with its own C library. An array and not
 # a script, so that nothing else runs between a launcher and QEMU.
 qemu_command() {

@@ -57,7 +57,7 @@ if gcc -static-pie -o "$dir/pie" "$dir/p.c" 2>/dev/null; then
     check 126 'statically linked' run -- "$dir/pie"
 fi
 if gcc -m32 -o "$dir/p32" "$dir/p.c" 2>/dev/null; then
-    check 126 'another kind of processor' run -- "$dir/p32"
+    check 126 'another processor' run -- "$dir/p32"
 fi
 cp /bin/true "$dir/suid"
 if [ "$(id -u)" = 0 ] && chown nobody "$dir/suid" && chmod 4755 "$dir/suid"; then

@@ -228,11 +228,15 @@ static inline void chan_start(const struct bench *b, unsigned chan, uint64_t rin
 /* Waits until the channel has taken @head descriptors or stands. Its STATUS. */
 static inline uint32_t chan_wait(const struct bench *b, unsigned chan, uint64_t head)
 {
-	uint32_t status;
+	for (;;) {
+		/* The head first: a channel that halts does so together with its last step. */
+		bool there = reg_read64(b, chan_reg(chan, DMA_CH_HEAD)) >= head;
+		uint32_t status = reg_read(b, chan_reg(chan, DMA_CH_STATUS));
 
-	while ((status = reg_read(b, chan_reg(chan, DMA_CH_STATUS))) == 1 && reg_read64(b, chan_reg(chan, DMA_CH_HEAD)) < head)
+		if (there || status != 1)
+			return status;
 		sched_yield();
-	return status;
+	}
 }
 
 /* A device fresh from open copies a page through an IOAS fresh from open: all is well with everything shared. */

@@ -86,10 +86,10 @@ static void each_wrong(unsigned long request, const void *good, size_t n_bytes, 
 /* --- the structure itself --- */
 
 /*
- * @good leaves the state alone or is undone by @undo. @out: the structure is written back, which must fail as a whole when it
- * cannot be.
+ * @good leaves the state alone or is undone by @undo. @frozen: the answer when the structure can be read but not written; what
+ * then cannot be told to the caller has not happened.
  */
-static void sizes(int line, unsigned long request, const void *good, uint32_t size, uint32_t min, long want, bool out, void (*undo)(void *cmd))
+static void sizes(int line, unsigned long request, const void *good, uint32_t size, uint32_t min, long want, long frozen, void (*undo)(void *cmd))
 {
 	char buf[BUF_BYTES * 2] = { 0 }, *end = cliff(PROT_READ | PROT_WRITE), *cmd = buf + 8;
 	const uint32_t lengths[] = { 0, 1, 4, min - 1 };
@@ -124,6 +124,16 @@ static void sizes(int line, unsigned long request, const void *good, uint32_t si
 		check_state(line, what);
 		EXPECT(*(uint32_t *)(void *)cmd, size + extra);
 	}
+	/* As short as it was at first: what comes after it is not read and not written. */
+	memset(cmd, 0xee, size);
+	memcpy(cmd, good, min);
+	memcpy(cmd, &min, 4);
+	EXPECT(call(b.iommu, request, cmd), want);
+	if (!want && undo)
+		undo(cmd);
+	for (uint32_t i = min; i < size; i++)
+		EXPECT((unsigned char)cmd[i], 0xee);
+	check_state(line, what);
 	/* Across the cliff: the structure, its end, its tail; a size of 4 GiB. */
 	memcpy(end - 4, good, 4);
 	expect(line, what, call(b.iommu, request, end - 4), -EFAULT);
@@ -141,11 +151,11 @@ static void sizes(int line, unsigned long request, const void *good, uint32_t si
 	/* Read-only: what has an answer fails and is undone. */
 	memcpy(end - size, good, size);
 	MUST(!mprotect(end - PAGE, PAGE, PROT_READ));
-	expect(line, what, call(b.iommu, request, end - size), out ? want ? want : -EFAULT : want);
+	expect(line, what, call(b.iommu, request, end - size), frozen);
 	munmap(end - PAGE, PAGE);
 }
 
-#define SIZES(request, good, min, want, out, undo) sizes(__LINE__, request, &good, sizeof(good), (uint32_t)(min), want, out, undo)
+#define SIZES(request, good, min, want, frozen, undo) sizes(__LINE__, request, &good, sizeof(good), (uint32_t)(min), want, frozen, undo)
 #define END_OF(type, field) (offsetof(struct type, field) + sizeof(((struct type *)0)->field))
 
 /* --- call by call --- */
@@ -173,9 +183,9 @@ static void ids(void)
 	EACH(IOMMU_DESTROY, destroy_cmd, W(iommu_destroy, id, 0, -ENOENT), W(iommu_destroy, id, next_id, -ENOENT),
 	     W(iommu_destroy, id, 0x7fffffff, -ENOENT), W(iommu_destroy, id, 0x80000000, -ENOENT), W(iommu_destroy, id, UINT32_MAX, -ENOENT),
 	     W(iommu_destroy, id, b.dev_id, -EBUSY), W(iommu_destroy, id, b.ioas, -EBUSY));
-	SIZES(IOMMU_DESTROY, destroy_cmd, 8, -ENOENT, false, NULL);
+	SIZES(IOMMU_DESTROY, destroy_cmd, 8, -ENOENT, -ENOENT, NULL);
 	EACH(IOMMU_IOAS_ALLOC, alloc, W(iommu_ioas_alloc, flags, 1, -EOPNOTSUPP), W(iommu_ioas_alloc, flags, 0x80000000, -EOPNOTSUPP));
-	SIZES(IOMMU_IOAS_ALLOC, alloc, 12, 0, true, undo_ioas_alloc);
+	SIZES(IOMMU_IOAS_ALLOC, alloc, 12, 0, -EFAULT, undo_ioas_alloc);
 }
 
 static void iova_lists(void)
@@ -194,7 +204,7 @@ static void iova_lists(void)
 	     W(iommu_ioas_iova_ranges, allowed_iovas, end - 8, -EFAULT), W(iommu_ioas_iova_ranges, allowed_iovas, UINT64_MAX - 7, -EFAULT),
 	     W(iommu_ioas_iova_ranges, num_iovas, UINT32_MAX, 0), W(iommu_ioas_iova_ranges, num_iovas, 1, -EMSGSIZE),
 	     W(iommu_ioas_iova_ranges, num_iovas, 0, -EMSGSIZE));
-	SIZES(IOMMU_IOAS_IOVA_RANGES, ranges, 32, 0, true, NULL);
+	SIZES(IOMMU_IOAS_IOVA_RANGES, ranges, 32, 0, -EFAULT, NULL);
 
 	memcpy(range, bad, sizeof(bad));
 	EACH(IOMMU_IOAS_ALLOW_IOVAS, lists, W(iommu_ioas_allow_iovas, __reserved, 1, -EOPNOTSUPP),
@@ -211,7 +221,7 @@ static void iova_lists(void)
 	lists.ioas_id = b.ioas;
 	range[0] = (struct iommu_iova_range){ 0xfee00000, 0xfee00001 };
 	EACH(IOMMU_IOAS_ALLOW_IOVAS, lists, W(iommu_ioas_allow_iovas, allowed_iovas, range, -EADDRINUSE));
-	SIZES(IOMMU_IOAS_ALLOW_IOVAS, allow, 24, 0, false, NULL);
+	SIZES(IOMMU_IOAS_ALLOW_IOVAS, allow, 24, 0, 0, NULL);
 }
 
 static void maps(void)
@@ -220,6 +230,7 @@ static void maps(void)
 	const uint32_t fixed = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE;
 	struct iommu_ioas_map ok = { .size = sizeof(ok), .flags = fixed, .ioas_id = scratch, .user_va = (uintptr_t)mem, .length = PAGE, .iova = 0x5000 };
 	struct iommu_ioas_map cmd = ok;
+	struct iommu_hwpt_alloc late = { .size = sizeof(late), .dev_id = b.dev_id, .pt_id = scratch };
 
 	cmd.ioas_id = b.ioas;
 	cmd.iova = 0x400000;
@@ -239,6 +250,13 @@ static void maps(void)
 	     W(iommu_ioas_map, user_va, 0xffffffff81000000, -EFAULT), W(iommu_ioas_map, length, 1ull << 62, -EINVAL));
 	cmd.user_va = (uintptr_t)end - PAGE;
 	EACH(IOMMU_IOAS_MAP, cmd, W(iommu_ioas_map, length, 2 * PAGE, -EFAULT), W(iommu_ioas_map, length, 1ull << 31, -EFAULT));
+	/* 64 TiB, of which a page is there: above the reserved window, and in a space that gets its domain later. */
+	cmd.iova = 1ull << 32;
+	EACH(IOMMU_IOAS_MAP, cmd, W(iommu_ioas_map, length, 1ull << 46, -EFAULT), W(iommu_ioas_map, length, 1ull << 40, -EFAULT));
+	EXPECT(map(b.iommu, scratch, end - PAGE, 1ull << 46, 1ull << 32), 0);
+	EXPECT(call(b.iommu, IOMMU_HWPT_ALLOC, &late), -EFAULT);
+	EXPECT(attach(b.device, scratch), -EFAULT);
+	EXPECT(unmap_all(b.iommu, scratch), 1ull << 46);
 	/* Order: what comes first in the list wins over all that follows. */
 	cmd = (struct iommu_ioas_map){ .size = sizeof(cmd), .flags = 8, .length = UINT64_MAX };
 	EACH(IOMMU_IOAS_MAP, cmd, W(iommu_ioas_map, flags, 8, -EOPNOTSUPP), W(iommu_ioas_map, flags, 0, -EOVERFLOW));
@@ -246,7 +264,7 @@ static void maps(void)
 	EACH(IOMMU_IOAS_MAP, cmd, W(iommu_ioas_map, flags, 0, -EINVAL), W(iommu_ioas_map, flags, 2, -ENOENT));
 	cmd = (struct iommu_ioas_map){ .size = sizeof(cmd), .flags = 6, .ioas_id = b.ioas, .user_va = UINT64_MAX, .length = 0 };
 	EACH(IOMMU_IOAS_MAP, cmd, W(iommu_ioas_map, length, 0, -EINVAL), W(iommu_ioas_map, length, 1, -EOVERFLOW));
-	SIZES(IOMMU_IOAS_MAP, ok, 40, 0, true, undo_map);
+	SIZES(IOMMU_IOAS_MAP, ok, 40, 0, -EFAULT, undo_map);
 }
 
 static void files(void)
@@ -269,7 +287,7 @@ static void files(void)
 	     W(iommu_ioas_map_file, start, 4 * PAGE, -EINVAL), W(iommu_ioas_map_file, start, UINT64_MAX, -EOVERFLOW),
 	     W(iommu_ioas_map_file, start, UINT64_MAX - PAGE + 1, -EINVAL), W(iommu_ioas_map_file, start, 1ull << 63, -EINVAL),
 	     W(iommu_ioas_map_file, start, 1, -EINVAL), W(iommu_ioas_map_file, iova, 0xfee00000, -EINVAL), W(iommu_ioas_map_file, iova, AREA, -EEXIST));
-	SIZES(IOMMU_IOAS_MAP_FILE, ok, 40, 0, true, undo_map);
+	SIZES(IOMMU_IOAS_MAP_FILE, ok, 40, 0, -EFAULT, undo_map);
 	close(null);
 	close(self);
 	close(pipes[0]);
@@ -297,7 +315,7 @@ static void copies(void)
 	EACH(IOMMU_IOAS_COPY, cmd, W(iommu_ioas_copy, flags, fixed | IOMMU_IOAS_MAP_WRITEABLE, -EPERM));
 	cmd.dst_iova = AREA;
 	EACH(IOMMU_IOAS_COPY, cmd, W(iommu_ioas_copy, flags, fixed | IOMMU_IOAS_MAP_WRITEABLE, -EEXIST));
-	SIZES(IOMMU_IOAS_COPY, ok, 40, 0, true, undo_map);
+	SIZES(IOMMU_IOAS_COPY, ok, 40, 0, -EFAULT, undo_map);
 }
 
 static void unmaps(void)
@@ -316,7 +334,7 @@ static void unmaps(void)
 	EACH(IOMMU_IOAS_UNMAP, cmd, W(iommu_ioas_unmap, length, UINT64_MAX, -ENOENT));
 	cmd.ioas_id = b.ioas;
 	cmd.iova = 0x400000;
-	SIZES(IOMMU_IOAS_UNMAP, cmd, 24, -EINVAL, true, NULL);
+	SIZES(IOMMU_IOAS_UNMAP, cmd, 24, -EINVAL, -EINVAL, NULL);
 }
 
 static void options(void)
@@ -336,14 +354,14 @@ static void options(void)
 	if (!geteuid())
 		EACH(IOMMU_OPTION, mode, W(iommu_option, val64, 2, -EBUSY));
 	mode.op = IOMMU_OPTION_OP_GET;
-	SIZES(IOMMU_OPTION, mode, 24, 0, true, NULL);
+	SIZES(IOMMU_OPTION, mode, 24, 0, -EFAULT, NULL);
 
 	EACH(IOMMU_VFIO_IOAS, vfio, W(iommu_vfio_ioas, op, 0, -ENODEV), W(iommu_vfio_ioas, op, 3, -EOPNOTSUPP), W(iommu_vfio_ioas, __reserved, 1, -EOPNOTSUPP),
 	     W(iommu_vfio_ioas, op, IOMMU_VFIO_IOAS_CLEAR, 0));
 	vfio.op = IOMMU_VFIO_IOAS_SET;
 	EACH(IOMMU_VFIO_IOAS, vfio, W(iommu_vfio_ioas, ioas_id, 0, -ENOENT), W(iommu_vfio_ioas, ioas_id, hwpt, -ENOENT));
 	vfio.op = IOMMU_VFIO_IOAS_GET;
-	SIZES(IOMMU_VFIO_IOAS, vfio, 12, -ENODEV, true, NULL);
+	SIZES(IOMMU_VFIO_IOAS, vfio, 12, -ENODEV, -ENODEV, NULL);
 }
 
 static void hwpts(void)
@@ -363,7 +381,7 @@ static void hwpts(void)
 	     W(iommu_hwpt_alloc, flags, IOMMU_HWPT_FAULT_ID_VALID, -ENOENT));
 	EACH(IOMMU_HWPT_ALLOC, data, W(iommu_hwpt_alloc, data_type, 1, -EOPNOTSUPP), W(iommu_hwpt_alloc, data_type, UINT32_MAX, -EOPNOTSUPP),
 	     W(iommu_hwpt_alloc, data_len, UINT32_MAX, -EOPNOTSUPP), W(iommu_hwpt_alloc, data_uptr, 0, -EOPNOTSUPP));
-	SIZES(IOMMU_HWPT_ALLOC, cmd, END_OF(iommu_hwpt_alloc, __reserved), 0, true, undo_hwpt);
+	SIZES(IOMMU_HWPT_ALLOC, cmd, END_OF(iommu_hwpt_alloc, __reserved), 0, -EFAULT, undo_hwpt);
 
 	EACH(IOMMU_GET_HW_INFO, info, W(iommu_hw_info, flags, 2, -EOPNOTSUPP), W(iommu_hw_info, __reserved, 1, -EOPNOTSUPP),
 	     W(iommu_hw_info, __reserved, 0x10000, -EOPNOTSUPP), W(iommu_hw_info, dev_id, 0, -ENOENT), W(iommu_hw_info, dev_id, hwpt, -ENOENT),
@@ -371,7 +389,7 @@ static void hwpts(void)
 	info.data_uptr = (uintptr_t)cliff(PROT_READ | PROT_WRITE) - PAGE;
 	EACH(IOMMU_GET_HW_INFO, info, W(iommu_hw_info, data_len, UINT32_MAX, -EFAULT), W(iommu_hw_info, data_len, PAGE, 0), W(iommu_hw_info, data_len, PAGE + 1, -EFAULT));
 	info.data_len = 0;
-	SIZES(IOMMU_GET_HW_INFO, info, END_OF(iommu_hw_info, __reserved), 0, true, NULL);
+	SIZES(IOMMU_GET_HW_INFO, info, END_OF(iommu_hw_info, __reserved), 0, -EFAULT, NULL);
 }
 
 static void dirty(void)
@@ -394,7 +412,7 @@ static void dirty(void)
 	     W(iommu_hwpt_set_dirty_tracking, flags, 0x80000001, -EOPNOTSUPP), W(iommu_hwpt_set_dirty_tracking, hwpt_id, 0, -ENOENT),
 	     W(iommu_hwpt_set_dirty_tracking, hwpt_id, b.ioas, -ENOENT), W(iommu_hwpt_set_dirty_tracking, hwpt_id, b.dev_id, -ENOENT),
 	     W(iommu_hwpt_set_dirty_tracking, __reserved, 1, 0));
-	SIZES(IOMMU_HWPT_SET_DIRTY_TRACKING, set, 16, 0, false, NULL);
+	SIZES(IOMMU_HWPT_SET_DIRTY_TRACKING, set, 16, 0, 0, NULL);
 	EACH(IOMMU_HWPT_GET_DIRTY_BITMAP, get, W(iommu_hwpt_get_dirty_bitmap, flags, 2, -EOPNOTSUPP),
 	     W(iommu_hwpt_get_dirty_bitmap, __reserved, 1, -EOPNOTSUPP), W(iommu_hwpt_get_dirty_bitmap, hwpt_id, 0, -ENOENT),
 	     W(iommu_hwpt_get_dirty_bitmap, hwpt_id, b.ioas, -ENOENT), W(iommu_hwpt_get_dirty_bitmap, length, 0, -EINVAL),
@@ -405,7 +423,7 @@ static void dirty(void)
 	     W(iommu_hwpt_get_dirty_bitmap, data, readonly_va, 0), W(iommu_hwpt_get_dirty_bitmap, data, end, 0),
 	     W(iommu_hwpt_get_dirty_bitmap, data, UINT64_MAX, 0), W(iommu_hwpt_get_dirty_bitmap, length, 1ull << 46, 0),
 	     W(iommu_hwpt_get_dirty_bitmap, iova, 0, 0));
-	SIZES(IOMMU_HWPT_GET_DIRTY_BITMAP, get, 48, 0, false, NULL);
+	SIZES(IOMMU_HWPT_GET_DIRTY_BITMAP, get, 48, 0, 0, NULL);
 }
 
 /* Calls for what the generic kind has not: answered as a kernel without it would. */
@@ -424,23 +442,23 @@ static void absent(void)
 	     W(iommu_hwpt_invalidate, entry_len, 0, -EINVAL), W(iommu_hwpt_invalidate, entry_len, PAGE + 1, -EINVAL),
 	     W(iommu_hwpt_invalidate, entry_num, UINT32_MAX, -EINVAL), W(iommu_hwpt_invalidate, hwpt_id, 0, -ENOENT), W(iommu_hwpt_invalidate, hwpt_id, hwpt, -EINVAL),
 	     W(iommu_hwpt_invalidate, hwpt_id, b.dev_id, -EINVAL));
-	SIZES(IOMMU_HWPT_INVALIDATE, inv, 32, -EINVAL, false, NULL);
+	SIZES(IOMMU_HWPT_INVALIDATE, inv, 32, -EINVAL, -EFAULT, NULL);
 	EACH(IOMMU_FAULT_QUEUE_ALLOC, fault, W(iommu_fault_alloc, flags, 1, -EOPNOTSUPP));
 	EACH(IOMMU_VIOMMU_ALLOC, viommu, W(iommu_viommu_alloc, flags, 1, -EOPNOTSUPP), W(iommu_viommu_alloc, type, 0, -EOPNOTSUPP),
 	     W(iommu_viommu_alloc, type, 99, -EOPNOTSUPP), W(iommu_viommu_alloc, dev_id, 0, -ENOENT), W(iommu_viommu_alloc, dev_id, hwpt, -ENOENT));
-	SIZES(IOMMU_VIOMMU_ALLOC, viommu, END_OF(iommu_viommu_alloc, out_viommu_id), -EOPNOTSUPP, true, NULL);
+	SIZES(IOMMU_VIOMMU_ALLOC, viommu, END_OF(iommu_viommu_alloc, out_viommu_id), -EOPNOTSUPP, -EOPNOTSUPP, NULL);
 	EACH(IOMMU_VDEVICE_ALLOC, vdevice, W(iommu_vdevice_alloc, viommu_id, 0, -ENOENT), W(iommu_vdevice_alloc, dev_id, 0, -ENOENT));
-	SIZES(IOMMU_VDEVICE_ALLOC, vdevice, 24, -ENOENT, true, NULL);
+	SIZES(IOMMU_VDEVICE_ALLOC, vdevice, 24, -ENOENT, -ENOENT, NULL);
 	EACH(IOMMU_IOAS_CHANGE_PROCESS, process, W(iommu_ioas_change_process, __reserved, 1, -EOPNOTSUPP), W(iommu_ioas_change_process, __reserved, 0, -EINVAL));
-	SIZES(IOMMU_IOAS_CHANGE_PROCESS, process, 8, -EINVAL, false, NULL);
+	SIZES(IOMMU_IOAS_CHANGE_PROCESS, process, 8, -EINVAL, -EINVAL, NULL);
 	EACH(IOMMU_VEVENTQ_ALLOC, veventq, W(iommu_veventq_alloc, flags, 1, -EOPNOTSUPP), W(iommu_veventq_alloc, __reserved, 1, -EOPNOTSUPP),
 	     W(iommu_veventq_alloc, type, 0, -EOPNOTSUPP), W(iommu_veventq_alloc, veventq_depth, 0, -EINVAL),
 	     W(iommu_veventq_alloc, veventq_depth, UINT32_MAX, -EINVAL), W(iommu_veventq_alloc, viommu_id, 0, -ENOENT));
-	SIZES(IOMMU_VEVENTQ_ALLOC, veventq, END_OF(iommu_veventq_alloc, out_veventq_fd), -ENOENT, true, NULL);
+	SIZES(IOMMU_VEVENTQ_ALLOC, veventq, END_OF(iommu_veventq_alloc, out_veventq_fd), -ENOENT, -ENOENT, NULL);
 	EACH(IOMMU_HW_QUEUE_ALLOC, queue, W(iommu_hw_queue_alloc, flags, 1, -EOPNOTSUPP), W(iommu_hw_queue_alloc, type, 0, -EOPNOTSUPP),
 	     W(iommu_hw_queue_alloc, length, 0, -EINVAL), W(iommu_hw_queue_alloc, length, UINT64_MAX, -ENOENT),
 	     W(iommu_hw_queue_alloc, nesting_parent_iova, UINT64_MAX, -EOVERFLOW), W(iommu_hw_queue_alloc, viommu_id, hwpt, -ENOENT));
-	SIZES(IOMMU_HW_QUEUE_ALLOC, queue, 40, -ENOENT, true, NULL);
+	SIZES(IOMMU_HW_QUEUE_ALLOC, queue, 40, -ENOENT, -ENOENT, NULL);
 	expect(__LINE__, "NOIOMMU_GET_PA", call(b.iommu, NOIOMMU_GET_PA, pa), -EOPNOTSUPP);
 	for (unsigned long nr = 0; nr < 256; nr++) {
 		if (nr < 0x80 ? nr > 102 && (nr < 112 || nr > 114) : nr > 0x95)

@@ -179,7 +179,8 @@ static void automatic_placement(void **state)
 		{ "too small a range", { { 0 } }, { { 5 * PAGE, 6 * PAGE - 1 } }, PAGE, 2 * PAGE, -ENOSPC, 0 },
 		{ "ranges that touch are one", { { 0 } }, { { 5 * PAGE, 6 * PAGE - 1 }, { 6 * PAGE, 7 * PAGE } }, PAGE, 2 * PAGE, 0, 5 * PAGE },
 		{ "ranges in any order", { { 0 } }, { { 9 * PAGE, 10 * PAGE }, { 3 * PAGE, 4 * PAGE } }, PAGE, PAGE, 0, 3 * PAGE },
-		{ "what is mapped in one is passed", { { 3 * PAGE, PAGE } }, { { 3 * PAGE, 4 * PAGE }, { 9 * PAGE, 11 * PAGE } }, PAGE, PAGE, 0, 9 * PAGE },
+		{ "what is mapped in one is passed", { { 3 * PAGE, PAGE } }, { { 3 * PAGE, 4 * PAGE }, { 9 * PAGE, 11 * PAGE } }, PAGE, PAGE, 0,
+		  9 * PAGE },
 		{ "the allowed list does not make page 0 good", { { 0 } }, { { 0, 2 * PAGE } }, PAGE, PAGE, 0, PAGE },
 	};
 

@@ -134,7 +134,8 @@ static void step_copy(struct space *dst, struct space *src)
 		covered = a != NULL;
 		if (!a)
 			break;
-		pieces[n] = (struct area){ to + (at - from), ui_min(a->start + a->length, from + length) - at, a->page + (at - a->start), write, a->may_write };
+		pieces[n] = (struct area){ to + (at - from), ui_min(a->start + a->length, from + length) - at, a->page + (at - a->start), write,
+					   a->may_write };
 		allowed &= !write || a->may_write;
 		at += pieces[n++].length;
 	}
