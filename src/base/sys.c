@@ -6,6 +6,8 @@
 #include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
@@ -109,8 +111,30 @@ ssize_t ui_sys_readlink(const char *path, char *buf, size_t n_bytes)
 	return CALL(SYS_readlinkat, AT_FDCWD, path, buf, n_bytes, 0, 0);
 }
 
+/*
+ * Where the library's own mappings go: where no kernel puts a program's by itself. In a gap of a program that gives addresses back
+ * and takes them again with MAP_FIXED, as it may around calls that map nothing in a kernel, they would be overwritten. Only a
+ * hint: what is taken or out of reach leaves the choice to the kernel. Away from what sanitizers use. Aligned so that large
+ * pages fit, as the kernel does.
+ */
+static void *own_place(size_t length, u64 offset)
+{
+	const u64 base = 0x400000000000, span = (u64)1 << 44, page = 4096;
+	u64 align = length >> 30 ? (u64)1 << 30 : length >> 21 ? (u64)1 << 21 : page;
+	static _Atomic u64 next;
+	/* As random as the library's own address. */
+	u64 start = (u64)(uintptr_t)&next & (span / 2 - page);
+	/* Relaxed: only that places differ matters. */
+	u64 at = start + atomic_fetch_add_explicit(&next, ((length + page - 1) & ~(page - 1)) + page + align, memory_order_relaxed);
+
+	at = ((at + align - 1) & ~(align - 1)) + (offset & (align - 1));
+	return (void *)(uintptr_t)(base + (at & (span - 1)));
+}
+
 void *ui_sys_mmap(void *addr, size_t length, int prot, int flags, int fd, u64 offset)
 {
+	if (!addr && !(flags & MAP_FIXED))
+		addr = own_place(length, offset);
 	return (void *)CALL(SYS_mmap, addr, length, prot, flags, fd, offset);
 }
 

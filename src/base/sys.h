@@ -29,7 +29,7 @@ ssize_t ui_sys_read_nowait(int fd, void *buf, size_t n_bytes);
 int ui_sys_memfd_create(const char *name, unsigned flags);
 int ui_sys_eventfd(unsigned initial, int flags);
 ssize_t ui_sys_readlink(const char *path, char *buf, size_t n_bytes);
-/* On success the address; on error (void *)-errno, told apart by ui_sys_is_err(). */
+/* On success the address; on error (void *)-errno, told apart by ui_sys_is_err(). @addr NULL: apart from the program's mappings. */
 void *ui_sys_mmap(void *addr, size_t length, int prot, int flags, int fd, u64 offset);
 void *ui_sys_mremap(void *old, size_t old_length, size_t new_length, int flags, void *to);
 int ui_sys_munmap(void *addr, size_t length);

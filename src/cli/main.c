@@ -18,13 +18,18 @@ static const char usage[] =
 
 int ui_cli_fail(int status, const char *fmt, ...)
 {
+	char line[8192];
 	va_list ap;
 
-	fputs("uiommu: ", stderr);
 	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
+	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
-	fputc('\n', stderr);
+	/* One line, whatever it quotes, and nothing that a terminal obeys. */
+	for (char *c = line; *c; c++) {
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	}
+	fprintf(stderr, "uiommu: %s\n", line);
 	return status;
 }
 

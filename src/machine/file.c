@@ -167,6 +167,8 @@ static int device(struct reader *r, struct ui_machine_desc *desc, struct json_ob
 		return refuse(r, "a device is an object like {\"type\": \"dma\"}");
 	if (!json_object_object_get_ex(dev, "type", &type) || !json_object_is_type(type, json_type_string))
 		return refuse(r, "the device has no \"type\", or it is not a string");
+	if (strchr(json_object_get_string(type), ','))
+		return refuse(r, "\"type\": a comma is not possible here");
 	len = (size_t)snprintf(spec, sizeof(spec), "%s", json_object_get_string(type));
 	json_object_object_foreach(dev, key, val)
 	{

@@ -6,6 +6,7 @@
 #include "hostile.h"
 
 #include <stddef.h>
+#include <sys/resource.h>
 
 enum { AREA = 0x100000, AREA_BYTES = 4 * PAGE, READ_ONLY = 0x200000, BUF_BYTES = 128 };
 
@@ -526,6 +527,8 @@ int main(void)
 	struct iommu_hwpt_alloc alloc = { .size = sizeof(alloc), .flags = IOMMU_HWPT_ALLOC_DIRTY_TRACKING };
 	struct iommu_ioas_map ro = { .size = sizeof(ro), .flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE, .length = PAGE, .iova = READ_ONLY };
 
+	/* A length out of thin air must cost nothing: whoever takes it seriously is ended before the machine is out of memory. */
+	MUST(!setrlimit(RLIMIT_CPU, &(struct rlimit){ 5, 5 }));
 	bench_open(&b);
 	mem = pages(4, PROT_READ | PROT_WRITE);
 	readonly_va = (uintptr_t)pages(1, PROT_READ);
