@@ -138,7 +138,10 @@ static long bind_device(struct ui_file *file, int fd, u32 cmd, u64 arg)
 	long ret = 0;
 
 	pthread_mutex_lock(&bars_lock);
-	if (!bars_of[file->index]) {
+	if (bars_of[file->index] && bars_of[file->index] != file) {
+		/* Another open is bound, or just about to give up: its BARs must not go from under us afterwards. */
+		ret = -EINVAL;
+	} else if (!bars_of[file->index]) {
 		ret = lay_bars(file, fd);
 		laid = !ret;
 		bars_of[file->index] = laid ? file : NULL;

@@ -42,6 +42,9 @@ void ui_shim_enter(struct ui_shim_entry *entry)
 
 	/* Signals first, then the count: a handler that jumps away in between leaves nothing behind. */
 	entry->mask = depth ? 0 : swap_mask(~((u64)1 << (SIGSEGV - 1) | (u64)1 << (SIGBUS - 1)));
+	/* Waiting for a lock may be a cancellation point even so; one that is pending is acted on after the call. */
+	if (!depth)
+		pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &entry->cancel);
 	depth++;
 	ui_self_check();
 	errno = saved;
@@ -52,8 +55,10 @@ void ui_shim_leave(const struct ui_shim_entry *entry)
 	int saved = errno;
 
 	depth--;
-	if (!depth)
+	if (!depth) {
+		pthread_setcancelstate(entry->cancel, NULL);
 		swap_mask(entry->mask);
+	}
 	errno = saved;
 }
 

@@ -17,6 +17,9 @@
 #include "base/sys.h"
 #include "iommufd/iommufd.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -206,6 +209,7 @@ static int run_move(struct move *move)
 	return 0;
 }
 
+/* Of one mapping of the kernel's, so that it happens whole or not at all. */
 static int carry_piece(u64 from, u64 to, u64 n_bytes)
 {
 	void *at = ui_sys_mremap((void *)from, n_bytes, n_bytes, MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, (void *)to);
@@ -220,23 +224,9 @@ static int carry_piece(u64 from, u64 to, u64 n_bytes)
 	return 0;
 }
 
-/* mremap() takes one mapping at a time, and, asked for no change, tells whether a range is one. */
-static int carry_range(u64 from, u64 to, u64 n_bytes)
-{
-	u64 half = ui_align_up(n_bytes / 2, UI_PAGE_BYTES);
-	int ret;
-
-	if (!ui_sys_is_err(ui_sys_mremap((void *)from, n_bytes, n_bytes, 0, NULL)))
-		return carry_piece(from, to, n_bytes);
-	if (n_bytes <= UI_PAGE_BYTES)
-		return 0; /* nothing there */
-	ret = carry_range(from, to, half);
-	return ret ? ret : carry_range(from + half, to + half, n_bytes - half);
-}
-
 static int carry_aside(struct move *move)
 {
-	return carry_range(move->from, move->to, move->n_bytes);
+	return carry_piece(move->from, move->to, move->n_bytes);
 }
 
 static int carry_copy(struct move *move)
@@ -288,20 +278,68 @@ static int one_aside(struct move *move, int prot)
 	return 0;
 }
 
+/*
+ * The first part of [@at, @last] that one mapping of the kernel's covers. What mremap() does to several at once differs by
+ * kernel, and may stop half way.
+ */
+static bool next_mapping(u64 at, u64 last, u64 *first, u64 *end)
+{
+	int fd = ui_sys_openat(AT_FDCWD, "/proc/self/maps", O_RDONLY | O_CLOEXEC, 0);
+	bool found = false, passed = false;
+	char buf[8192]; /* a line has a path of at most 4096 bytes */
+	size_t have = 0;
+	ssize_t n;
+
+	while (!found && !passed && fd >= 0 && (n = ui_sys_read(fd, buf + have, sizeof(buf) - 1 - have)) > 0) {
+		char *line = buf, *newline, *rest;
+
+		have += (size_t)n;
+		while (!found && !passed && (newline = memchr(line, '\n', (size_t)(buf + have - line)))) {
+			u64 start = strtoull(line, &rest, 16), after = strtoull(rest + 1, NULL, 16);
+
+			passed = start > last;
+			found = !passed && after > at;
+			if (found) {
+				*first = ui_max(start, at);
+				*end = ui_min(after - 1, last);
+			}
+			line = newline + 1;
+		}
+		have -= (size_t)(line - buf);
+		memmove(buf, line, have);
+	}
+	if (fd >= 0)
+		ui_sys_close(fd);
+	return found;
+}
+
+static int mapping_aside(u64 first, u64 end, struct ui_mem_undo *undo)
+{
+	struct move move = { .from = first, .n_bytes = end - first + 1, .carry = carry_aside };
+	int ret = one_aside(&move, PROT_NONE);
+
+	if (ret == -EINVAL) {
+		/* A part of a huge page cannot move. The program gives it up, so a copy serves the device as well. */
+		move.carry = carry_copy;
+		ret = one_aside(&move, PROT_READ | PROT_WRITE);
+	}
+	if (!ret && undo->n < ui_array_size(undo->runs))
+		undo->runs[undo->n++] = (struct ui_mem_run){ first, move.to, move.n_bytes };
+	return ret;
+}
+
 int ui_mem_aside(u64 start, u64 last, struct ui_mem_undo *undo)
 {
-	u64 from, to;
+	u64 from, to, first, end;
 
-	while (start <= last && ui_mem_next_pinned(start, last, &from, &to)) {
-		struct move move = { .from = from, .n_bytes = to - from + 1, .carry = carry_aside };
-		int ret = one_aside(&move, PROT_NONE);
+	for (; start <= last && ui_mem_next_pinned(start, last, &from, &to); start = to + 1) {
+		for (u64 at = from; at <= to && next_mapping(at, to, &first, &end); at = end + 1) {
+			int ret = mapping_aside(first, end, undo);
 
-		if (ret)
-			return ret;
-		if (undo && undo->n < ui_array_size(undo->runs))
-			undo->runs[undo->n++] = (struct ui_mem_run){ from, move.to, move.n_bytes };
-		start = to + 1;
-		if (!start)
+			if (ret)
+				return ret;
+		}
+		if (to == ~(u64)0)
 			break;
 	}
 	return 0;

@@ -21,7 +21,8 @@ struct ui_mem_undo {
 	struct ui_mem_run runs[64];
 };
 
-/* Moves aside what devices use of [@start, @last] (page-aligned). 0; -ENOMEM, part of it moved. @undo: NULL if not wanted. */
+/* Moves aside what devices use of [@start, @last] (page-aligned). 0; or what mremap
+ * says, part of it moved: ui_mem_undo(). */
 int ui_mem_aside(u64 start, u64 last, struct ui_mem_undo *undo);
 void ui_mem_undo(const struct ui_mem_undo *undo);
 bool ui_mem_next_pinned(u64 start, u64 last, u64 *run_start, u64 *run_last);

@@ -47,6 +47,7 @@ const struct ui_machine_desc *ui_shim_desc(void);
  */
 struct ui_shim_entry {
 	u64 mask;
+	int cancel;
 };
 void ui_shim_enter(struct ui_shim_entry *entry);
 void ui_shim_leave(const struct ui_shim_entry *entry);

@@ -14,6 +14,7 @@
 #include "machine/instance.h"
 #include "vfio/vfio.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -22,6 +23,7 @@
 #include <time.h>
 
 enum {
+	KICK_FD_MIN = 512,
 	SPINS = 64,              /* rounds of polling before the first sleep */
 	SLEEP_MIN_NS = 10000,
 	SLEEP_MAX_NS = 500000,   /* the longest a mapped doorbell waits */
@@ -256,6 +258,20 @@ void ui_worker_stop(unsigned device)
 	pthread_setcancelstate(cancel, NULL);
 }
 
+/* Small numbers are the program's: one that closes what it does not know would soon have a file of its own there. */
+static int high_eventfd(void)
+{
+	int fd = ui_sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), high;
+
+	if (fd < 0)
+		return fd;
+	high = ui_sys_fcntl(fd, F_DUPFD_CLOEXEC, KICK_FD_MIN);
+	if (high < 0)
+		return fd;
+	ui_sys_close(fd);
+	return high;
+}
+
 void ui_worker_watch(unsigned device, struct ui_vfio *vfio, bool on)
 {
 	struct seat *seat = &worker.seats[device];
@@ -266,7 +282,7 @@ void ui_worker_watch(unsigned device, struct ui_vfio *vfio, bool on)
 	else if (seat->watched == vfio)
 		seat->watched = NULL;
 	if (on && atomic_load(&worker.kick_fd) < 0)
-		atomic_store(&worker.kick_fd, ui_sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+		atomic_store(&worker.kick_fd, high_eventfd());
 	pthread_mutex_unlock(&worker.watch);
 	kick();
 }

@@ -130,6 +130,7 @@ UI_EXPORT void *mmap64(void *addr, size_t length, int prot, int flags, int fd, o
 
 UI_EXPORT int munmap(void *addr, size_t length)
 {
+	struct ui_mem_undo undo = { 0 };
 	struct ui_shim_entry entry;
 	u64 start, last;
 	int ret;
@@ -138,10 +139,13 @@ UI_EXPORT int munmap(void *addr, size_t length)
 		return REAL(munmap)(addr, length);
 	ui_shim_enter(&entry);
 	ui_mem_lock();
-	ui_mem_bar_remove(start, last);
-	ret = ui_mem_aside(start, last, NULL);
+	ret = ui_mem_aside(start, last, &undo);
 	if (!ret && REAL(munmap)(addr, length))
 		ret = -errno;
+	if (ret)
+		ui_mem_undo(&undo);
+	else
+		ui_mem_bar_remove(start, last);
 	ui_mem_unlock();
 	ui_shim_leave(&entry);
 	return (int)ui_shim_ret(ret);
@@ -268,59 +272,59 @@ UI_EXPORT int madvise(void *addr, size_t length, int advice)
 
 /* posix_madvise() of libc never drops pages: nothing to watch there. */
 
-/* System V segments: shmdt() does not say how long the segment is. */
-static struct {
+/* System V segments: shmdt() does not say how long the segment is. Guarded by ui_mem_lock(). */
+static struct segment {
 	u64 start, n_bytes;
 } segments[64];
-static pthread_mutex_t segments_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static struct segment *find_segment(u64 start, bool or_free)
+{
+	for (size_t i = 0; i < ui_array_size(segments); i++) {
+		if (segments[i].n_bytes ? segments[i].start == start : or_free)
+			return &segments[i];
+	}
+	return NULL;
+}
 
 UI_EXPORT void *shmat(int id, const void *addr, int flags)
 {
 	void *at = REAL(shmat)(id, addr, flags);
+	struct ui_shim_entry entry;
+	struct segment *segment;
 	struct shmid_ds ds;
 
 	if (at == (void *)-1 || !ui_shim_served() || shmctl(id, IPC_STAT, &ds))
 		return at;
-	pthread_mutex_lock(&segments_lock);
-	for (size_t i = 0; i < ui_array_size(segments); i++) {
-		if (segments[i].n_bytes && segments[i].start != (u64)at)
-			continue;
-		segments[i].start = (u64)at;
-		segments[i].n_bytes = ui_align_up(ds.shm_segsz, UI_PAGE_BYTES);
-		break;
-	}
-	pthread_mutex_unlock(&segments_lock);
+	ui_shim_enter(&entry);
+	ui_mem_lock();
+	segment = find_segment((u64)at, true);
+	if (segment)
+		*segment = (struct segment){ (u64)at, ui_align_up(ds.shm_segsz, UI_PAGE_BYTES) };
+	ui_mem_unlock();
+	ui_shim_leave(&entry);
 	return at;
-}
-
-static u64 forget_segment(u64 start)
-{
-	u64 n_bytes = 0;
-
-	pthread_mutex_lock(&segments_lock);
-	for (size_t i = 0; i < ui_array_size(segments); i++) {
-		if (segments[i].start == start && segments[i].n_bytes) {
-			n_bytes = segments[i].n_bytes;
-			segments[i].n_bytes = 0;
-		}
-	}
-	pthread_mutex_unlock(&segments_lock);
-	return n_bytes;
 }
 
 UI_EXPORT int shmdt(const void *addr)
 {
-	u64 n_bytes = ui_shim_served() ? forget_segment((u64)addr) : 0;
+	struct ui_mem_undo undo = { 0 };
 	struct ui_shim_entry entry;
+	struct segment *segment;
 	int ret = 0;
 
-	if (!n_bytes || pass())
+	if (!ui_shim_served())
 		return REAL(shmdt)(addr);
 	ui_shim_enter(&entry);
 	ui_mem_lock();
-	ret = ui_mem_aside((u64)addr, (u64)addr + n_bytes - 1, NULL);
+	segment = find_segment((u64)addr, false);
+	if (segment && ui_mem_watching())
+		ret = ui_mem_aside(segment->start, segment->start + segment->n_bytes - 1, &undo);
 	if (!ret && REAL(shmdt)(addr))
 		ret = -errno;
+	if (ret)
+		ui_mem_undo(&undo);
+	else if (segment)
+		segment->n_bytes = 0;
 	ui_mem_unlock();
 	ui_shim_leave(&entry);
 	return (int)ui_shim_ret(ret);

@@ -227,6 +227,23 @@ static void segments_can_be_detached(void)
 	CHECK(!munmap(p, N * PAGE) && !shmctl(id, IPC_RMID, NULL));
 }
 
+/* The second of two mappings is sealed: the kernel refuses, after the first has been moved aside. */
+static void a_failed_munmap_of_several_mappings_changes_nothing(void)
+{
+	enum { MSEAL = 462 };
+	char *p = mmap(NULL, N * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(p != MAP_FAILED);
+	memset(p, 1, N * PAGE);
+	map(p, N);
+	if (!syscall(MSEAL, p + (N - 1) * PAGE, PAGE, 0)) {
+		CHECK(munmap(p, N * PAGE) == -1 && errno == EPERM && all(p, 1, N * PAGE));
+		CHECK(dma_fill(&dma, IOVA, 0x0505050505050505, N * PAGE) == DONE && all(p, 5, N * PAGE));
+	}
+	unmap(N);
+	munmap(p, (N - 1) * PAGE);
+}
+
 static void *maps_its_stack(void *arg)
 {
 	char frame[N * PAGE], *p = (char *)(((uintptr_t)frame + PAGE - 1) & ~(uintptr_t)(PAGE - 1));
@@ -305,6 +322,7 @@ int main(void)
 	several_mappings_and_contexts_share_pages();
 	truncate_under_a_mapping();
 	segments_can_be_detached();
+	a_failed_munmap_of_several_mappings_changes_nothing();
 	a_thread_ends_under_a_mapping();
 	bars_can_be_mapped_but_not_for_dma();
 	the_descriptor_may_go_before_the_device();
