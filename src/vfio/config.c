@@ -349,7 +349,7 @@ s64 ui_vfio_config_rw(struct ui_vfio *v, void *buf, u64 n_bytes, u64 pos, bool w
 		return -EFAULT;
 	while (done < n_bytes) {
 		unsigned at = (unsigned)(pos + done);
-		u8 *user = (u8 *)buf + done;
+		void *user = (void *)((uintptr_t)buf + done); /* as in bar_rw() */
 		u8 raw[4];
 		unsigned n = chunk(&v->cfg, at, n_bytes - done);
 

@@ -35,7 +35,7 @@ static u64 table_bytes(const struct ui_pci_model *model, unsigned bar, u64 pos, 
 	return bar == model->msix_bar && pos < size ? ui_min(left, size - pos) : 0;
 }
 
-static int bar_access(struct ui_vfio *v, unsigned bar, u8 *user, u64 pos, u32 n, bool write)
+static int bar_access(struct ui_vfio *v, unsigned bar, void *user, u64 pos, u32 n, bool write)
 {
 	u8 raw[8];
 
@@ -46,7 +46,7 @@ static int bar_access(struct ui_vfio *v, unsigned bar, u8 *user, u64 pos, u32 n,
 	return !write && ui_safe_copy(user, raw, n) ? -EFAULT : 0;
 }
 
-static s64 bar_rw(struct ui_vfio *v, unsigned bar, u8 *user, u64 n_bytes, u64 pos, bool write)
+static s64 bar_rw(struct ui_vfio *v, unsigned bar, void *buf, u64 n_bytes, u64 pos, bool write)
 {
 	const struct ui_pci_model *model = ui_pci_model(v->pci);
 	u64 size = bar < UI_PCI_N_BARS ? model->bars[bar].n_bytes : 0; /* no ROM */
@@ -57,14 +57,15 @@ static s64 bar_rw(struct ui_vfio *v, unsigned bar, u8 *user, u64 n_bytes, u64 po
 	n_bytes = ui_min(n_bytes, size - pos);
 	while (done < n_bytes) {
 		u64 n = table_bytes(model, bar, pos + done, n_bytes - done);
+		void *user = (void *)((uintptr_t)buf + done); /* any number: no pointer to calculate with */
 		int ret = 0;
 
 		if (n) {
 			if (!write)
-				ret = ui_safe_fill(user + done, ~(u64)0, 0, n);
+				ret = ui_safe_fill(user, ~(u64)0, 0, n);
 		} else {
 			n = access_bytes(pos + done, n_bytes - done);
-			ret = bar_access(v, bar, user + done, pos + done, (u32)n, write);
+			ret = bar_access(v, bar, user, pos + done, (u32)n, write);
 		}
 		if (ret)
 			return ret;
