@@ -67,7 +67,7 @@ static struct ui_domain *new_domain(void)
 {
 	struct ui_domain *domain;
 
-	must(!ui_domain_create_paging(dev, 0, 0, NULL, 0, &domain), "a paging domain");
+	must(!ui_domain_create_paging(dev, 0, NULL, &domain), "a paging domain");
 	return domain;
 }
 

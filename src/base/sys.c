@@ -166,6 +166,33 @@ s64 ui_sys_fstype(int fd)
 	return ret ? ret : (s64)fs.f_type;
 }
 
+/* The kernel moves as much as it can in a call: less than all means that the next byte is bad. */
+static int process_copy(long nr, pid_t pid, uintptr_t local, u64 remote, size_t n_bytes)
+{
+	while (n_bytes) {
+		struct iovec here = { .iov_base = (void *)local, .iov_len = n_bytes };
+		struct iovec there = { .iov_base = (void *)(uintptr_t)remote, .iov_len = n_bytes };
+		long ret = CALL(nr, pid, &here, 1, &there, 1, 0);
+
+		if (ret <= 0)
+			return -EFAULT;
+		local += (size_t)ret;
+		remote += (size_t)ret;
+		n_bytes -= (size_t)ret;
+	}
+	return 0;
+}
+
+int ui_sys_process_read(pid_t pid, void *dst, u64 addr, size_t n_bytes)
+{
+	return process_copy(SYS_process_vm_readv, pid, (uintptr_t)dst, addr, n_bytes);
+}
+
+int ui_sys_process_write(pid_t pid, u64 addr, const void *src, size_t n_bytes)
+{
+	return process_copy(SYS_process_vm_writev, pid, (uintptr_t)src, addr, n_bytes);
+}
+
 pid_t ui_sys_getpid(void)
 {
 	return (pid_t)CALL(SYS_getpid, 0, 0, 0, 0, 0, 0);

@@ -37,6 +37,9 @@ int ui_sys_madvise(void *addr, size_t length, int advice);
 int ui_sys_mprotect(void *addr, size_t length, int prot);
 /* f_type of the file system that @fd lies on, or a negative errno. */
 s64 ui_sys_fstype(int fd);
+/* Whole ranges of another process's memory. 0; -EFAULT, also for a part; -ESRCH, -EPERM as -EFAULT. */
+int ui_sys_process_read(pid_t pid, void *dst, u64 addr, size_t n_bytes);
+int ui_sys_process_write(pid_t pid, u64 addr, const void *src, size_t n_bytes);
 pid_t ui_sys_getpid(void);
 pid_t ui_sys_gettid(void);
 int ui_sys_futex_wait(const void *word, u32 expected, const struct timespec *timeout);

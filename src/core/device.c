@@ -111,9 +111,21 @@ u8 ui_device_pasid_bits(const struct ui_device *dev)
 	return dev->pasid_bits;
 }
 
-bool ui_device_dirty_capable(const struct ui_device *dev)
+bool ui_device_dirty_capable(struct ui_device *dev)
 {
-	return dev->iommu->driver->dirty;
+	const struct ui_driver_ops *driver = dev->iommu->driver;
+
+	return driver->dirty && (!driver->dirty_capable || driver->dirty_capable(dev));
+}
+
+struct ui_vdevice *ui_device_vdevice(const struct ui_device *dev)
+{
+	return atomic_load_explicit(&dev->vdevice, memory_order_acquire);
+}
+
+void ui_device_set_vdevice(struct ui_device *dev, struct ui_vdevice *vdevice)
+{
+	atomic_store_explicit(&dev->vdevice, vdevice, memory_order_release);
 }
 
 const struct ui_driver_ops *ui_device_driver(const struct ui_device *dev)

@@ -68,9 +68,9 @@ static int paging_init(struct ui_domain *domain, struct ui_pt_cfg *cfg)
 	return 0;
 }
 
-int ui_domain_create_paging(struct ui_device *dev, unsigned flags, u32 data_type, const void *data, u32 data_bytes,
-			    struct ui_domain **out)
+int ui_domain_create_paging(struct ui_device *dev, unsigned flags, const struct ui_user_data *data, struct ui_domain **out)
 {
+	static const struct ui_user_data none;
 	const unsigned known = UI_DOMAIN_F_DIRTY | UI_DOMAIN_F_NEST_PARENT | UI_DOMAIN_F_PASID;
 	const struct ui_driver_ops *driver = dev->iommu->driver;
 	struct ui_pt_cfg cfg = { 0 };
@@ -80,7 +80,7 @@ int ui_domain_create_paging(struct ui_device *dev, unsigned flags, u32 data_type
 
 	if ((flags & ~known) || ((flags & UI_DOMAIN_F_DIRTY) && !driver->dirty) || ((flags & UI_DOMAIN_F_PASID) && !driver->pasid_bits))
 		return -EOPNOTSUPP;
-	ret = driver->paging(dev, flags, data_type, data, data_bytes, &cfg, &start, &last);
+	ret = driver->paging(dev, flags, data ? data : &none, &cfg, &start, &last);
 	if (ret)
 		return ret;
 	domain = ui_zalloc(sizeof(*domain));
@@ -123,7 +123,7 @@ int ui_domain_create_nested(struct ui_domain *parent, const struct ui_walk_cfg *
 	struct ui_domain *domain;
 	int ret;
 
-	if (parent->kind != UI_DOMAIN_PAGING || !(parent->flags & UI_DOMAIN_F_NEST_PARENT) || !is_geometry(s1))
+	if (parent->kind != UI_DOMAIN_PAGING || !(parent->flags & UI_DOMAIN_F_NEST_PARENT) || (s1 && !is_geometry(s1)))
 		return -EINVAL;
 	domain = ui_zalloc(sizeof(*domain));
 	if (!domain)
@@ -134,9 +134,10 @@ int ui_domain_create_nested(struct ui_domain *parent, const struct ui_walk_cfg *
 		return ret;
 	}
 	domain->parent = parent;
-	domain->last = ui_mask_lg2(s1->ia_bits);
+	domain->last = s1 ? ui_mask_lg2(s1->ia_bits) : parent->last;
 	domain->cfg.kind = UI_CFG_TRANSLATE;
-	domain->cfg.s1 = (struct ui_stage){ .walk = *s1, .present = true };
+	if (s1)
+		domain->cfg.s1 = (struct ui_stage){ .walk = *s1, .present = true };
 	domain->cfg.s2 = parent->cfg.s2;
 	pthread_mutex_lock(&parent->lock);
 	ui_list_add_tail(&parent->nested, &domain->link);
@@ -158,12 +159,29 @@ void ui_domain_destroy(struct ui_domain *domain)
 		ui_list_del(&domain->link);
 		pthread_mutex_unlock(&domain->parent->lock);
 	}
+	if (domain->iommu->driver->domain_gone)
+		domain->iommu->driver->domain_gone(domain);
 	ui_domain_fini(domain);
 	if (domain->kind == UI_DOMAIN_PAGING) {
 		ui_pt_gather_free(&domain->pt, &domain->gather);
 		ui_pt_fini(&domain->pt);
 	}
 	ui_free(domain);
+}
+
+void ui_domain_set_priv(struct ui_domain *domain, void *priv)
+{
+	domain->priv = priv;
+}
+
+void *ui_domain_priv(const struct ui_domain *domain)
+{
+	return domain->priv;
+}
+
+struct ui_domain *ui_domain_parent(const struct ui_domain *domain)
+{
+	return domain->parent;
 }
 
 enum ui_domain_kind ui_domain_kind(const struct ui_domain *domain)

@@ -29,15 +29,28 @@ enum {
 
 struct ui_domain;
 
-/* A paging domain as the kind makes them for @dev. @data: the user's data for the driver (NULL: none). 0 with *@out;
- * -EOPNOTSUPP flags or data the driver does not have; -EINVAL malformed data; -ENOMEM; -ENOSPC no tag left. */
-int ui_domain_create_paging(struct ui_device *dev, unsigned flags, u32 data_type, const void *data, u32 data_bytes, struct ui_domain **out);
+/* Data of the caller's for the driver half, as a call names it (base/user.h). n_bytes 0: none. */
+struct ui_user_data {
+	u32 type;
+	u32 n_bytes;
+	u64 uptr;
+};
+
+/* A paging domain as the kind makes them for @dev. @data: NULL: none. 0 with *@out; -EOPNOTSUPP flags or data the driver does not
+ * have; -EINVAL malformed data; -EFAULT; -ENOMEM; -ENOSPC no tag left. */
+int ui_domain_create_paging(struct ui_device *dev, unsigned flags, const struct ui_user_data *data, struct ui_domain **out);
 /*
- * A nested domain: @s1 is a stage-1 table that the user writes, whose own addresses and outputs are @parent's inputs. @parent:
- * paging, made with UI_DOMAIN_F_NEST_PARENT, outlives the nested domain. Flags: UI_DOMAIN_F_PASID. 0 with *@out; -EINVAL no such
- * parent, or a geometry the format does not have; -ENOMEM; -ENOSPC.
+ * A nested domain: @s1 is a stage-1 table that the user writes, whose own addresses and outputs are @parent's inputs; NULL: stage 1
+ * lets every address through. @parent: paging, made with UI_DOMAIN_F_NEST_PARENT, outlives the nested domain. Flags:
+ * UI_DOMAIN_F_PASID. 0 with *@out; -EINVAL no such parent, or a geometry the format does not have; -ENOMEM; -ENOSPC. Called by
+ * driver halves, which know how a user describes such a table: see ui_driver_ops.nested.
  */
 int ui_domain_create_nested(struct ui_domain *parent, const struct ui_walk_cfg *s1, struct ui_domain **out);
+/* What the driver half keeps with a domain; it goes to ui_driver_ops.domain_gone at the end. */
+void ui_domain_set_priv(struct ui_domain *domain, void *priv);
+void *ui_domain_priv(const struct ui_domain *domain);
+/* Of a nested domain; NULL for others. */
+struct ui_domain *ui_domain_parent(const struct ui_domain *domain);
 /* Nested domains: the user changed its stage-1 table for [@start, @last]. 0; -EDEADLK from inside a section of the domain. */
 int ui_domain_invalidate(struct ui_domain *domain, u64 start, u64 last);
 /* The iommu's one blocked and one identity domain; not to be destroyed. */
@@ -93,7 +106,7 @@ const struct ui_resv *ui_device_reserved(struct ui_device *dev, size_t *n);
 struct ui_iommu *ui_device_iommu(const struct ui_device *dev);
 u8 ui_device_pasid_bits(const struct ui_device *dev);
 /* Dirty tracking possible on domains of this device. */
-bool ui_device_dirty_capable(const struct ui_device *dev);
+bool ui_device_dirty_capable(struct ui_device *dev);
 
 /*
  * Attach. The attachment replaces what was there without a moment in which the device sees neither; when it returns no DMA goes by

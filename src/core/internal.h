@@ -35,6 +35,8 @@ struct ui_domain {
 	struct ui_list nested; /* lock: the nested domains over this one */
 	bool gated;            /* lock */
 
+	void *priv; /* the driver half's */
+
 	/* Nested. */
 	struct ui_domain *parent;
 	struct ui_list link; /* in parent->nested, under parent->lock */
@@ -93,6 +95,7 @@ struct ui_device {
 	char *name;
 	u32 rid;
 	u8 pasid_bits;
+	struct ui_vdevice *_Atomic vdevice; /* release in set, acquire in get: each other's partner */
 };
 
 /* group.c. Joins or makes the group that @cfg asks for; NULL without memory or when it is attached already. iommu->lock is held. */

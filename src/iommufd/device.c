@@ -6,7 +6,7 @@
  * Everything here runs under ctx->attach. HWPTs that nobody uses any more go after it is released: their end waits for calls.
  */
 #include "base/alloc.h"
-#include "base/safe.h"
+#include "base/user.h"
 #include "core/driver.h"
 #include "iommufd/ctx.h"
 
@@ -401,7 +401,7 @@ static int hw_info(struct ui_device *dev, struct ui_uapi_hw_info *cmd)
 	if (info.type && wanted && wanted != info.type)
 		return -EOPNOTSUPP;
 	n = info.data_bytes < room ? info.data_bytes : room;
-	if (ui_safe_copy(ui_user_ptr(cmd->data_uptr), info.data, n) || ui_safe_fill(ui_user_ptr(cmd->data_uptr + n), 0, 0, room - n))
+	if (ui_user_write(cmd->data_uptr, info.data, n) || ui_user_fill(cmd->data_uptr + n, 0, room - n))
 		return -EFAULT;
 	cmd->data_len = info.data_bytes;
 	cmd->out_data_type = info.type;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* From an ioctl to a call: the size rule, the table, the reply. */
-#include "base/safe.h"
+#include "base/user.h"
 #include "iommufd/ctx.h"
 
 #include <errno.h>
@@ -54,7 +54,7 @@ static int check_tail(u64 addr, u64 n_bytes)
 	while (n_bytes) {
 		size_t n = n_bytes < CHUNK_BYTES ? (size_t)n_bytes : CHUNK_BYTES;
 
-		if (ui_safe_copy(chunk, ui_user_ptr(addr), n))
+		if (ui_user_read(chunk, addr, n))
 			return -EFAULT;
 		for (size_t i = 0; i < n; i++) {
 			if (chunk[i])
@@ -71,7 +71,7 @@ int ui_iommufd_read_cmd(u64 arg, u32 min_bytes, u32 known_bytes, void *cmd, u32 
 	u32 n;
 	int ret;
 
-	ret = ui_safe_copy(user_bytes, ui_user_ptr(arg), sizeof(*user_bytes));
+	ret = ui_user_read(user_bytes, arg, sizeof(*user_bytes));
 	if (ret)
 		return ret;
 	n = *user_bytes;
@@ -84,7 +84,7 @@ int ui_iommufd_read_cmd(u64 arg, u32 min_bytes, u32 known_bytes, void *cmd, u32 
 		n = known_bytes;
 	}
 	memset(cmd, 0, known_bytes);
-	ret = ui_safe_copy(cmd, ui_user_ptr(arg), n);
+	ret = ui_user_read(cmd, arg, n);
 	/* The size was read before: what was checked is what counts. */
 	memcpy(cmd, user_bytes, sizeof(*user_bytes));
 	return ret;
@@ -94,7 +94,7 @@ int ui_call_respond(const struct ui_call *call)
 {
 	u32 n = call->user_bytes < call->known_bytes ? call->user_bytes : call->known_bytes;
 
-	return ui_safe_copy(ui_user_ptr(call->arg), call->cmd, n);
+	return ui_user_write(call->arg, call->cmd, n);
 }
 
 static long serve(struct ui_iommufd *ctx, const struct row *row, u32 cmd, u64 arg)
@@ -105,7 +105,7 @@ static long serve(struct ui_iommufd *ctx, const struct row *row, u32 cmd, u64 ar
 	int ret;
 
 	/* A bad pointer comes before a bad number. */
-	if (ui_safe_copy(&size, ui_user_ptr(arg), sizeof(size)))
+	if (ui_user_read(&size, arg, sizeof(size)))
 		return -EFAULT;
 	if (cmd != row->cmd)
 		return -ENOTTY;

@@ -2,7 +2,7 @@
 /* HWPTs: domains that keep step with an IOAS; dirty tracking. */
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/user.h"
 #include "core/driver.h"
 #include "iommufd/ctx.h"
 
@@ -11,7 +11,7 @@
 int ui_hwpt_new(struct ui_iommufd *ctx, struct ui_ioas_obj *ioas, struct ui_device *dev, unsigned domain_flags, u32 data_type,
 		u64 data_uptr, u32 data_len, struct ui_hwpt **out)
 {
-	const void *data = data_len ? ui_user_ptr(data_uptr) : NULL;
+	const struct ui_user_data data = { .type = data_type, .n_bytes = data_len, .uptr = data_uptr };
 	struct ui_hwpt *hwpt;
 	int ret;
 
@@ -20,7 +20,7 @@ int ui_hwpt_new(struct ui_iommufd *ctx, struct ui_ioas_obj *ioas, struct ui_devi
 		return ret;
 	ui_list_init(&hwpt->link);
 	hwpt->pasid = domain_flags & UI_DOMAIN_F_PASID;
-	ret = ui_domain_create_paging(dev, domain_flags, data_type, data, data_len, &hwpt->domain);
+	ret = ui_domain_create_paging(dev, domain_flags, &data, &hwpt->domain);
 	if (ret) {
 		ui_obj_abort(ctx, &hwpt->obj);
 		return ret;
@@ -155,10 +155,10 @@ static int set_bits(u64 at, u8 bits)
 {
 	u8 byte;
 
-	if (ui_safe_copy(&byte, ui_user_ptr(at), 1))
+	if (ui_user_read(&byte, at, 1))
 		return -EFAULT;
 	byte |= bits;
-	return ui_safe_copy(ui_user_ptr(at), &byte, 1);
+	return ui_user_write(at, &byte, 1);
 }
 
 static int bitmap_set(void *arg, u64 start, u64 last)
@@ -172,7 +172,7 @@ static int bitmap_set(void *arg, u64 start, u64 last)
 		return set_bits(byte, head & tail);
 	if (set_bits(byte, head) || set_bits(end_byte, tail))
 		return -EFAULT;
-	return ui_safe_fill(ui_user_ptr(byte + 1), ~(u64)0, 0, end_byte - byte - 1);
+	return ui_user_fill(byte + 1, 0xff, end_byte - byte - 1);
 }
 
 static int check_bitmap(const struct ui_uapi_hwpt_get_dirty_bitmap *cmd, u64 alignment)

@@ -2,7 +2,7 @@
 /* The IOAS calls: each checks its fields in the kernel's order, then hands over to core. */
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/user.h"
 #include "iommufd/ctx.h"
 
 #include <errno.h>
@@ -44,7 +44,7 @@ static int write_ranges(const struct ui_iova_range *ranges, size_t n, u64 uptr)
 	for (size_t i = 0; i < n; i++) {
 		struct ui_uapi_iova_range range = { ranges[i].start, ranges[i].last };
 
-		if (ui_safe_copy(ui_user_ptr(uptr + i * sizeof(range)), &range, sizeof(range)))
+		if (ui_user_write(uptr + i * sizeof(range), &range, sizeof(range)))
 			return -EFAULT;
 	}
 	return 0;
@@ -85,7 +85,7 @@ static int read_allowed(struct ui_ivl *list, u64 uptr, u32 n)
 	int ret = 0;
 
 	for (u32 i = 0; !ret && i < n; i++) {
-		ret = ui_safe_copy(&range, ui_user_ptr(uptr + (u64)i * sizeof(range)), sizeof(range));
+		ret = ui_user_read(&range, uptr + (u64)i * sizeof(range), sizeof(range));
 		if (!ret && range.start >= range.last)
 			ret = -EINVAL;
 		if (!ret)

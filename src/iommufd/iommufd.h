@@ -13,8 +13,22 @@ struct ui_iommufd;
 struct ui_ioas;
 
 /*
- * What the context asks of the process around it. Every pointer the caller passes in (ioctl buffers, user_va) lies in this
- * process and is touched with ui_safe_* only.
+ * A descriptor that a call gives out besides the context's own: a fault queue, an event queue, and what the mock has. What stands
+ * behind it is @obj; whoever made the descriptor (the environment) calls these when a program uses it. @offset is the position: 0
+ * for read() and write(), since these files have none. Results as the kernel's.
+ */
+struct ui_iommufd_file_ops {
+	const char *name; /* for the log: "fault queue" */
+	bool writable;    /* poll() always says POLLOUT */
+	s64 (*read)(void *obj, u64 uaddr, u64 n_bytes, u64 offset);       /* NULL: -EINVAL */
+	s64 (*write)(void *obj, u64 uaddr, u64 n_bytes, u64 offset);      /* NULL: -EINVAL */
+	/* The last descriptor was closed. No call runs or follows. */
+	void (*release)(void *obj);
+};
+
+/*
+ * What the context asks of the process around it. Pointers and descriptors in a call are those of the calling thread's
+ * caller (base/user.h): of this process, unless whoever serves another one has set it.
  */
 struct ui_iommufd_env {
 	/* Makes [@va, @va + @n_bytes) present, for writing if @write, as pinning would. 0 or -EFAULT. NULL: ui_safe_probe(). */
@@ -32,6 +46,18 @@ struct ui_iommufd_env {
 	void (*unmap_file)(void *arg, u64 va, u64 n_bytes);
 	/* Is the descriptor the embedder's stand-in for a device, which is no file in memory whatever it is made of? NULL: never. */
 	bool (*stands_in)(void *arg, int fd);
+	/*
+	 * A new descriptor (close-on-exec) in the caller's process with @obj behind it; or a negative errno, -EOPNOTSUPP where there are
+	 * none (NULL, too). The program may use it at once. @memory_bytes: it is also a file of that length, which can be mapped; else 0.
+	 */
+	int (*file_new)(void *arg, const struct ui_iommufd_file_ops *ops, void *obj, u64 memory_bytes);
+	/* Takes a descriptor back that file_new() just gave and the program was never told about: no release() follows. */
+	void (*file_drop)(void *arg, int fd);
+	/* poll() on the descriptors with @obj behind them says readable (or not) from now on. Any thread, locks held: must not call back. */
+	void (*file_readable)(void *arg, void *obj, bool now);
+	/* The object behind a descriptor of the caller's, made with @ops, held until file_put(). NULL: it is something else. */
+	void *(*file_get)(void *arg, int fd, const struct ui_iommufd_file_ops *ops);
+	void (*file_put)(void *arg, void *obj);
 	/* Has the caller the capability (CAP_* of linux/capability.h)? NULL: all of them, since a context belongs to who opened it. */
 	bool (*capable)(void *arg, unsigned cap);
 	/* The context is gone and calls nothing any more. May be NULL. */
@@ -57,6 +83,14 @@ struct ui_binder ui_iommufd_binder(struct ui_iommufd *ctx);
  * Returns what @move returned; -ENOENT when nothing in the context uses the range (and @move was not called).
  */
 int ui_iommufd_move_pages(struct ui_iommufd *ctx, u64 old_va, u64 n_bytes, u64 new_va, int (*move)(void *arg), void *arg);
+
+/*
+ * mmap() of the context's descriptor: [@offset, @offset + @n_bytes) as a vIOMMU's driver shared it. *@fd is the memory's descriptor, to
+ * be mapped from its beginning; *@region stands for the mapping, which keeps its vIOMMU busy until the mapping's last page is
+ * unmapped and ui_iommufd_munmap() says so. 0; -ENXIO not exactly what was shared; -EINVAL MAP_PRIVATE; -EPERM PROT_EXEC.
+ */
+int ui_iommufd_mmap(struct ui_iommufd *ctx, u64 offset, u64 n_bytes, int prot, int flags, int *fd, void **region);
+void ui_iommufd_munmap(struct ui_iommufd *ctx, void *region);
 
 /* Answers numbers above the table's (the mock's test command). -ENOTTY: not mine. */
 typedef long (*ui_iommufd_extra)(void *extra_arg, struct ui_iommufd *ctx, u32 cmd, u64 arg);

@@ -2,7 +2,7 @@
 /* The VFIO container's calls, served on the IOAS that VFIO_IOAS chose. They know structures by argsz and flags by EINVAL. */
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/user.h"
 #include "iommufd/ctx.h"
 
 #include <errno.h>
@@ -107,7 +107,7 @@ static long get_info(struct ui_iommufd *ctx, u64 arg)
 	struct info info = { 0 };
 	int ret;
 
-	if (ui_safe_copy(&head, ui_user_ptr(arg), min))
+	if (ui_user_read(&head, arg, min))
 		return -EFAULT;
 	if (head.argsz < min)
 		return -EINVAL;
@@ -119,7 +119,7 @@ static long get_info(struct ui_iommufd *ctx, u64 arg)
 	if (!ret && head.argsz < info.n_bytes)
 		((struct ui_uapi_vfio_info *)(void *)info.bytes)->cap_offset = 0;
 	if (!ret)
-		ret = ui_safe_copy(ui_user_ptr(arg), info.bytes, head.argsz < info.n_bytes ? head.argsz : info.n_bytes);
+		ret = ui_user_write(arg, info.bytes, head.argsz < info.n_bytes ? head.argsz : info.n_bytes);
 	ui_free(info.bytes);
 	return ret;
 }
@@ -132,7 +132,7 @@ static long map_dma(struct ui_iommufd *ctx, u64 arg)
 	unsigned prot;
 	int ret;
 
-	if (ui_safe_copy(&map, ui_user_ptr(arg), sizeof(map)))
+	if (ui_user_read(&map, arg, sizeof(map)))
 		return -EFAULT;
 	if (map.argsz < sizeof(map) || (map.flags & ~(u32)(UI_UAPI_VFIO_MAP_READ | UI_UAPI_VFIO_MAP_WRITE)))
 		return -EINVAL;
@@ -187,7 +187,7 @@ static int unmap_and_tell(struct ui_ioas *ioas, struct ui_uapi_vfio_unmap *unmap
 	}
 	/* Also when some could not be removed. */
 	unmap->size = removed;
-	return ui_safe_copy(ui_user_ptr(arg), unmap, sizeof(*unmap)) ? -EFAULT : ret;
+	return ui_user_write(arg, unmap, sizeof(*unmap)) ? -EFAULT : ret;
 }
 
 static long unmap_dma(struct ui_iommufd *ctx, u64 arg)
@@ -196,7 +196,7 @@ static long unmap_dma(struct ui_iommufd *ctx, u64 arg)
 	struct ui_ioas_obj *ioas;
 	int ret;
 
-	if (ui_safe_copy(&unmap, ui_user_ptr(arg), sizeof(unmap)))
+	if (ui_user_read(&unmap, arg, sizeof(unmap)))
 		return -EFAULT;
 	if (unmap.argsz < sizeof(unmap) || (unmap.flags & ~(u32)UI_UAPI_VFIO_UNMAP_ALL_FLAG))
 		return -EINVAL;

@@ -2,7 +2,7 @@
 #include "mock/mock.h"
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/user.h"
 #include "base/sys.h"
 #include "iommufd/ctx.h"
 
@@ -133,7 +133,7 @@ static long check_refs(struct ui_mock *mock, const struct test_cmd *cmd)
 
 	if (!ui_is_aligned(cmd->check_refs.uptr | cmd->check_refs.length, UI_PAGE_BYTES))
 		return -EINVAL;
-	if (ui_safe_probe(ui_user_ptr(cmd->check_refs.uptr), cmd->check_refs.length, false))
+	if (ui_user_probe(cmd->check_refs.uptr, cmd->check_refs.length, false))
 		return -EFAULT;
 	pthread_mutex_lock(&mock->lock);
 	for (; n && !ret; page++, n--) {
@@ -155,7 +155,7 @@ static long mock_ioctl(void *arg, struct ui_iommufd *ctx, u32 cmd, u64 uarg)
 	/* With the test command the table reaches this far: bad pointers come first. */
 	if ((cmd & 0xff) > (CMD_TEST & 0xff))
 		return -ENOTTY;
-	if (ui_safe_copy(&user_bytes, ui_user_ptr(uarg), sizeof(user_bytes)))
+	if (ui_user_read(&user_bytes, uarg, sizeof(user_bytes)))
 		return -EFAULT;
 	if (cmd != CMD_TEST)
 		return -ENOTTY;

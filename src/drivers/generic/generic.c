@@ -14,10 +14,10 @@ static const struct ui_resv generic_resv[] = {
 /* IOMMU_HW_INFO_TYPE_NONE and IOMMU_HW_CAP_DIRTY_TRACKING of the user API. */
 enum { HW_INFO_NONE = 0, HW_CAP_DIRTY = 1 };
 
-static int generic_paging(struct ui_device *dev, unsigned flags, u32 data_type, const void *data, u32 data_bytes, struct ui_pt_cfg *cfg,
+static int generic_paging(struct ui_device *dev, unsigned flags, const struct ui_user_data *data, struct ui_pt_cfg *cfg,
 			  u64 *aperture_start, u64 *aperture_last)
 {
-	if (data_type || data_bytes || (flags & UI_DOMAIN_F_NEST_PARENT))
+	if (data->type || data->n_bytes || (flags & UI_DOMAIN_F_NEST_PARENT))
 		return -EOPNOTSUPP;
 	*cfg = (struct ui_pt_cfg){
 		.format = UI_PT_X86_64,

@@ -16,7 +16,7 @@ static int setup(void **state)
 		return -1;
 	for (unsigned i = 0; i < 4; i++) {
 		memset(pages[i], (int)('a' + i), PAGE);
-		if (ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID, 0, NULL, 0, &dom[i]) ||
+		if (ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID, NULL, &dom[i]) ||
 		    ui_domain_map(dom[i], 0x1000, pa_of(pages[i]), PAGE, RW, 64))
 			return -1;
 	}
@@ -165,7 +165,7 @@ static void a_domain_must_fit_the_attachment(void **state)
 	struct ui_domain *plain;
 	struct world other;
 
-	assert_int_equal(ui_domain_create_paging(w.dev, 0, 0, NULL, 0, &plain), 0);
+	assert_int_equal(ui_domain_create_paging(w.dev, 0, NULL, &plain), 0);
 	assert_int_equal(ui_device_attach(w.dev, 1, true, plain, false, NULL), -EINVAL);
 	assert_int_equal(ui_device_attach(w.dev, 0, false, plain, false, NULL), 0);
 	ui_device_detach(w.dev, 0, false);

@@ -39,11 +39,10 @@ static inline struct ui_dma_addr at_pasid(u64 iova, u32 pasid)
 }
 
 /* Generic, but paging domains may carry nested ones: a kind with hardware nesting, without its structures. */
-static inline int nesting_paging(struct ui_device *dev, unsigned flags, u32 data_type, const void *data, u32 data_bytes,
-				 struct ui_pt_cfg *cfg, u64 *aperture_start, u64 *aperture_last)
+static inline int nesting_paging(struct ui_device *dev, unsigned flags, const struct ui_user_data *data, struct ui_pt_cfg *cfg,
+				 u64 *aperture_start, u64 *aperture_last)
 {
-	return ui_driver_find("generic")->paging(dev, flags & ~(unsigned)UI_DOMAIN_F_NEST_PARENT, data_type, data, data_bytes, cfg,
-						 aperture_start, aperture_last);
+	return ui_driver_find("generic")->paging(dev, flags & ~(unsigned)UI_DOMAIN_F_NEST_PARENT, data, cfg, aperture_start, aperture_last);
 }
 
 static inline struct ui_driver_ops nesting_driver(void)

@@ -36,7 +36,7 @@ static int setup(void **state)
 	ui_log_set(UI_LOG_FAULT, keep_line, NULL);
 	ui_iommu_set_fault_sink(w.iommu, keep_fault, &w);
 	n_lines = n_faults = 0;
-	if (ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID, 0, NULL, 0, &domain) ||
+	if (ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID, NULL, &domain) ||
 	    ui_domain_map(domain, 0x1000, pa_of(page), PAGE, UI_PROT_READ, 64))
 		return -1;
 	return 0;

@@ -80,8 +80,8 @@ static bool run(void)
 	if (!world_open(&w, &nesting, 20))
 		return false;
 	STEP(open_device(&w, &second, &other));
-	STEP(ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID | UI_DOMAIN_F_DIRTY | UI_DOMAIN_F_NEST_PARENT, 0, NULL, 0, &a));
-	STEP(ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID, 0, NULL, 0, &b));
+	STEP(ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID | UI_DOMAIN_F_DIRTY | UI_DOMAIN_F_NEST_PARENT, NULL, &a));
+	STEP(ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID, NULL, &b));
 	STEP(ui_domain_create_nested(a, &s1, &nested));
 	STEP(ui_domain_map(a, 0x1000, pa_of(pages), PAGE, RW, 64));
 	STEP(ui_domain_map(a, BIG, 8ull * BIG, BIG, UI_PROT_READ, 64));
@@ -148,7 +148,7 @@ static void an_embedders_memory_gets_its_regions_back(void **state)
 		iommu = ui_iommu_create(ui_driver_find("generic"), mem);
 		if (iommu)
 			dev = ui_device_create(iommu, &cfg);
-		if (dev && !ui_domain_create_paging(dev, 0, 0, NULL, 0, &domain))
+		if (dev && !ui_domain_create_paging(dev, 0, NULL, &domain))
 			whole = !ui_domain_map(domain, 0x1000, 0x1000, PAGE, RW, 64);
 		ui_inject_arm(0);
 		ui_domain_destroy(domain);
@@ -171,7 +171,7 @@ static void a_region_that_stays_is_not_dangling(void **state)
 	struct ui_mem_span span;
 	u64 pa, word;
 
-	assert_int_equal(ui_domain_create_paging(dev, 0, 0, NULL, 0, &domain), 0);
+	assert_int_equal(ui_domain_create_paging(dev, 0, NULL, &domain), 0);
 	pa = domain->pt.top_pa;
 	ui_domain_destroy(domain);
 	ui_device_destroy(dev);

@@ -35,7 +35,7 @@ static int setup(void **state)
 	tables[3][IOVA / PAGE] = IPA_DATA | LEAF;
 	nesting = nesting_driver();
 	if (!world_open(&w, &nesting, 8) ||
-	    ui_domain_create_paging(w.dev, UI_DOMAIN_F_NEST_PARENT | UI_DOMAIN_F_PASID, 0, NULL, 0, &parent) ||
+	    ui_domain_create_paging(w.dev, UI_DOMAIN_F_NEST_PARENT | UI_DOMAIN_F_PASID, NULL, &parent) ||
 	    ui_domain_map(parent, IPA_TABLES, pa_of(tables), sizeof(tables), UI_PROT_READ, 64) ||
 	    ui_domain_map(parent, IPA_DATA, pa_of(data), sizeof(data), RW, 64) || ui_domain_create_nested(parent, &s1, &nested))
 		return -1;
@@ -149,7 +149,7 @@ static void only_a_nest_parent_carries_nested_domains(void **state)
 	struct ui_walk_cfg s1 = stage1();
 	struct ui_domain *plain, *out;
 
-	assert_int_equal(ui_domain_create_paging(w.dev, 0, 0, NULL, 0, &plain), 0);
+	assert_int_equal(ui_domain_create_paging(w.dev, 0, NULL, &plain), 0);
 	assert_int_equal(ui_domain_create_nested(plain, &s1, &out), -EINVAL);
 	assert_int_equal(ui_domain_create_nested(nested, &s1, &out), -EINVAL);
 	assert_int_equal(ui_domain_create_nested(ui_domain_identity(w.iommu), &s1, &out), -EINVAL);

@@ -163,7 +163,7 @@ static void tables_in_an_embedders_memory_are_read_only_regions(void **state)
 	iommu = ui_iommu_create(ui_driver_find("generic"), mem);
 	dev = ui_device_create(iommu, &cfg);
 	port = ui_device_port_open(dev);
-	assert_int_equal(ui_domain_create_paging(dev, 0, 0, NULL, 0, &domain), 0);
+	assert_int_equal(ui_domain_create_paging(dev, 0, NULL, &domain), 0);
 	assert_int_equal(ui_domain_map(domain, 0, 0x80001000, PAGE, RW, 64), 0);
 	assert_int_equal(ui_device_attach(dev, 0, false, domain, false, NULL), 0);
 	ram[PAGE] = 0x5a;

@@ -15,8 +15,8 @@ static u8 big[2 * BIG] __attribute__((aligned(2 << 20)));
 static int setup(void **state)
 {
 	memset(big, 0, sizeof(big));
-	if (!world_open(&w, NULL, 8) || ui_domain_create_paging(w.dev, 0, 0, NULL, 0, &dom) ||
-	    ui_domain_create_paging(w.dev, UI_DOMAIN_F_DIRTY | UI_DOMAIN_F_PASID, 0, NULL, 0, &dirty_dom))
+	if (!world_open(&w, NULL, 8) || ui_domain_create_paging(w.dev, 0, NULL, &dom) ||
+	    ui_domain_create_paging(w.dev, UI_DOMAIN_F_DIRTY | UI_DOMAIN_F_PASID, NULL, &dirty_dom))
 		return -1;
 	return ui_device_attach(w.dev, 0, false, dom, false, NULL);
 }
@@ -48,7 +48,7 @@ static void generic_makes_x86_tables_of_48_bits(void **state)
 {
 	struct ui_domain *out;
 	u64 start, last;
-	u8 data = 0;
+	const struct ui_user_data data = { .type = 1, .n_bytes = 1 };
 
 	assert_int_equal(ui_domain_kind(dom), UI_DOMAIN_PAGING);
 	assert_int_equal(ui_domain_page_sizes(dom), 0x40201000);
@@ -58,9 +58,9 @@ static void generic_makes_x86_tables_of_48_bits(void **state)
 	assert_int_equal(ui_domain_flags(dom), 0);
 	assert_int_equal(ui_domain_flags(dirty_dom), UI_DOMAIN_F_DIRTY | UI_DOMAIN_F_PASID);
 	assert_ptr_equal(ui_domain_iommu(dom), w.iommu);
-	assert_int_equal(ui_domain_create_paging(w.dev, UI_DOMAIN_F_NEST_PARENT, 0, NULL, 0, &out), -EOPNOTSUPP);
-	assert_int_equal(ui_domain_create_paging(w.dev, 1u << 30, 0, NULL, 0, &out), -EOPNOTSUPP);
-	assert_int_equal(ui_domain_create_paging(w.dev, 0, 1, &data, 1, &out), -EOPNOTSUPP);
+	assert_int_equal(ui_domain_create_paging(w.dev, UI_DOMAIN_F_NEST_PARENT, NULL, &out), -EOPNOTSUPP);
+	assert_int_equal(ui_domain_create_paging(w.dev, 1u << 30, NULL, &out), -EOPNOTSUPP);
+	assert_int_equal(ui_domain_create_paging(w.dev, 0, &data, &out), -EOPNOTSUPP);
 	ui_domain_destroy(NULL);
 }
 
@@ -74,8 +74,8 @@ static void flags_the_kind_does_not_have_are_refused(void **state)
 	ops.pasid_bits = 0;
 	assert_true(world_open(&poor, &ops, 0));
 	assert_false(ui_device_dirty_capable(poor.dev));
-	assert_int_equal(ui_domain_create_paging(poor.dev, UI_DOMAIN_F_DIRTY, 0, NULL, 0, &out), -EOPNOTSUPP);
-	assert_int_equal(ui_domain_create_paging(poor.dev, UI_DOMAIN_F_PASID, 0, NULL, 0, &out), -EOPNOTSUPP);
+	assert_int_equal(ui_domain_create_paging(poor.dev, UI_DOMAIN_F_DIRTY, NULL, &out), -EOPNOTSUPP);
+	assert_int_equal(ui_domain_create_paging(poor.dev, UI_DOMAIN_F_PASID, NULL, &out), -EOPNOTSUPP);
 	world_close(&poor);
 }
 

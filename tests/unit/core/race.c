@@ -30,7 +30,7 @@ static void set_up(void)
 {
 	CHECK(world_open(&w, NULL, 8));
 	for (unsigned i = 0; i < 3; i++) {
-		CHECK(!ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID | UI_DOMAIN_F_DIRTY, 0, NULL, 0, &dom[i]));
+		CHECK(!ui_domain_create_paging(w.dev, UI_DOMAIN_F_PASID | UI_DOMAIN_F_DIRTY, NULL, &dom[i]));
 		CHECK(!ui_domain_map(dom[i], IOVA, pa_of(area[i]), AREA_BYTES, RW, 64));
 	}
 }

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/user.h"
+#include "base/bits.h"
+#include "base/safe.h"
+#include "base/sys.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The library may be preloaded, where other models allocate on first use. */
+static _Thread_local __attribute__((tls_model("initial-exec"))) const struct ui_caller *current;
+
+const struct ui_caller *ui_caller(void)
+{
+	return current;
+}
+
+const struct ui_caller *ui_caller_set(const struct ui_caller *caller)
+{
+	const struct ui_caller *before = current;
+
+	current = caller;
+	return before;
+}
+
+static void *here(u64 uaddr)
+{
+	return (void *)(uintptr_t)uaddr;
+}
+
+int ui_user_read(void *dst, u64 uaddr, size_t n_bytes)
+{
+	if (ui_likely(!current))
+		return ui_safe_copy(dst, here(uaddr), n_bytes);
+	return ui_sys_process_read(current->pid, dst, uaddr, n_bytes);
+}
+
+int ui_user_write(u64 uaddr, const void *src, size_t n_bytes)
+{
+	if (ui_likely(!current))
+		return ui_safe_copy(here(uaddr), src, n_bytes);
+	return ui_sys_process_write(current->pid, uaddr, src, n_bytes);
+}
+
+int ui_user_fill(u64 uaddr, u8 byte, u64 n_bytes)
+{
+	u8 chunk[512];
+	int ret = 0;
+
+	if (ui_likely(!current))
+		return ui_safe_fill(here(uaddr), byte * 0x0101010101010101ull, 0, n_bytes);
+	memset(chunk, byte, sizeof(chunk));
+	for (u64 done = 0; !ret && done < n_bytes; done += sizeof(chunk))
+		ret = ui_user_write(uaddr + done, chunk, ui_min(n_bytes - done, sizeof(chunk)));
+	return ret;
+}
+
+/* One byte of each page, rewritten with itself for @write. */
+static int probe_remote(u64 uaddr, u64 n_bytes, bool write)
+{
+	u64 at = uaddr, last;
+	int ret = 0;
+	u8 byte;
+
+	if (!n_bytes)
+		return 0;
+	if (!ui_range_last(uaddr, n_bytes, &last))
+		return -EFAULT;
+	for (;;) {
+		ret = ui_user_read(&byte, at, 1);
+		if (!ret && write)
+			ret = ui_user_write(at, &byte, 1);
+		if (ret || (at | (UI_PAGE_BYTES - 1)) >= last)
+			return ret;
+		at = (at | (UI_PAGE_BYTES - 1)) + 1;
+	}
+}
+
+int ui_user_probe(u64 uaddr, u64 n_bytes, bool write)
+{
+	return ui_likely(!current) ? ui_safe_probe(here(uaddr), n_bytes, write) : probe_remote(uaddr, n_bytes, write);
+}
+
+int ui_user_fd_get(int fd)
+{
+	if (ui_likely(!current))
+		return fd;
+	return current->fd_get ? current->fd_get(current, fd) : -EBADF;
+}
+
+void ui_user_fd_put(int fd, int got)
+{
+	if (got >= 0 && (current || got != fd))
+		ui_sys_close(got);
+}
