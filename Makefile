@@ -1,7 +1,7 @@
 # Thin: everything real is in meson.build and tests/tools. SETUP=0 skips looking for missing packages.
 BUILD ?= build
 
-.PHONY: all setup run check check-full bench clean
+.PHONY: all setup run check check-full check-kernel bench fuzz clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -21,6 +21,14 @@ check: setup
 
 check-full: setup
 	@tests/tools/check full
+
+# The kernel's own tests of iommufd, as part of check-full too; see docs/conformance.md.
+check-kernel: setup all
+	@BUILD=$(BUILD) tests/clients/run-selftest
+
+# Looks for bugs for FUZZ_SECONDS; new inputs stay in build-fuzz/corpus.
+fuzz: setup
+	@tests/tools/fuzz run
 
 bench: setup
 	@tests/tools/bench

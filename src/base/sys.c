@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/sys.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/futex.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -88,6 +94,60 @@ int ui_sys_poll_now(int fd, short events)
 	return ret > 0 ? pfd.revents : ret;
 }
 
+int ui_sys_pipe(int fds[2])
+{
+	return (int)CALL(SYS_pipe2, fds, O_CLOEXEC, 0, 0, 0, 0);
+}
+
+int ui_sys_ioctl(int fd, unsigned long cmd, unsigned long arg)
+{
+	return (int)CALL(SYS_ioctl, fd, cmd, arg, 0, 0, 0);
+}
+
+int ui_sys_userfaultfd(int flags)
+{
+	return (int)CALL(SYS_userfaultfd, flags, 0, 0, 0, 0, 0);
+}
+
+s64 ui_sys_seek_data(int fd, u64 offset)
+{
+	return CALL(SYS_lseek, fd, offset, SEEK_DATA, 0, 0, 0);
+}
+
+ssize_t ui_sys_getdents(int fd, void *buf, size_t n_bytes)
+{
+	return CALL(SYS_getdents64, fd, buf, n_bytes, 0, 0, 0);
+}
+
+size_t ui_sys_dirent(char *at, char **name)
+{
+	struct dirent64 *entry = (struct dirent64 *)(void *)at;
+
+	*name = entry->d_name;
+	return entry->d_reclen;
+}
+
+int ui_sys_wait_end(int fd)
+{
+	struct pollfd pfd = { .fd = fd };
+	int ret = (int)CALL(SYS_ppoll, &pfd, 1, NULL, NULL, 0, 0);
+
+	return ret < 0 ? ret : 0;
+}
+
+bool ui_sys_readable_now(int fd)
+{
+	return ui_sys_poll_now(fd, POLLIN) > 0;
+}
+
+int ui_sys_wait_two(int a, int b)
+{
+	struct pollfd fds[2] = { { .fd = a, .events = POLLIN }, { .fd = b, .events = POLLIN } };
+	int ret = (int)CALL(SYS_ppoll, fds, 2, NULL, NULL, 0, 0);
+
+	return ret < 0 ? ret : 0;
+}
+
 ssize_t ui_sys_read_nowait(int fd, void *buf, size_t n_bytes)
 {
 	struct iovec iov = { .iov_base = buf, .iov_len = n_bytes };
@@ -104,6 +164,123 @@ int ui_sys_memfd_create(const char *name, unsigned flags)
 int ui_sys_eventfd(unsigned initial, int flags)
 {
 	return (int)CALL(SYS_eventfd2, initial, flags, 0, 0, 0, 0);
+}
+
+int ui_sys_socketpair(int fds[2])
+{
+	return (int)CALL(SYS_socketpair, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds, 0, 0);
+}
+
+ssize_t ui_sys_send_nowait(int fd, const void *buf, size_t n_bytes)
+{
+	return CALL(SYS_sendto, fd, buf, n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL, 0, 0);
+}
+
+ssize_t ui_sys_recv_nowait(int fd, void *buf, size_t n_bytes)
+{
+	return CALL(SYS_recvfrom, fd, buf, n_bytes, MSG_DONTWAIT, 0, 0);
+}
+
+int ui_sys_local_socket(const char *name, bool listens)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	socklen_t n = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(name));
+	int fd, ret;
+
+	if (strlen(name) >= sizeof(addr.sun_path))
+		return -EINVAL;
+	memcpy(addr.sun_path + 1, name, strlen(name)); /* a name that begins with 0 is in no file system */
+	fd = (int)CALL(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0, 0, 0);
+	if (fd < 0)
+		return fd;
+	ret = (int)CALL(listens ? SYS_bind : SYS_connect, fd, &addr, n, 0, 0, 0);
+	if (!ret && listens)
+		ret = (int)CALL(SYS_listen, fd, 64, 0, 0, 0, 0);
+	if (ret)
+		ui_sys_close(fd);
+	return ret ? ret : fd;
+}
+
+int ui_sys_accept(int fd)
+{
+	return (int)CALL(SYS_accept4, fd, NULL, NULL, SOCK_CLOEXEC, 0, 0);
+}
+
+int ui_sys_shutdown(int fd)
+{
+	return (int)CALL(SYS_shutdown, fd, SHUT_RDWR, 0, 0, 0, 0);
+}
+
+ssize_t ui_sys_send_fd(int fd, const void *buf, size_t n_bytes, int pass)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (void *)(uintptr_t)buf, n_bytes };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
+	ssize_t ret;
+
+	if (pass >= 0) {
+		control.head.cmsg_level = SOL_SOCKET;
+		control.head.cmsg_type = SCM_RIGHTS;
+		control.head.cmsg_len = CMSG_LEN(sizeof(int));
+		memcpy(CMSG_DATA(&control.head), &pass, sizeof(pass));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control.room);
+	}
+	do {
+		ret = CALL(SYS_sendmsg, fd, &msg, MSG_NOSIGNAL, 0, 0, 0);
+	} while (ret == -EINTR);
+	return ret;
+}
+
+ssize_t ui_sys_recv_fd(int fd, void *buf, size_t n_bytes, int *passed)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { buf, n_bytes };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
+	ssize_t ret;
+
+	*passed = -1;
+	do {
+		ret = CALL(SYS_recvmsg, fd, &msg, MSG_CMSG_CLOEXEC, 0, 0, 0);
+	} while (ret == -EINTR);
+	if (ret >= 0 && msg.msg_controllen >= sizeof(control.head) && control.head.cmsg_level == SOL_SOCKET &&
+	    control.head.cmsg_type == SCM_RIGHTS && control.head.cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(passed, CMSG_DATA(&control.head), sizeof(*passed));
+	return ret;
+}
+
+int ui_sys_peer(int fd, pid_t *pid, u32 *uid)
+{
+	struct ucred cred = { 0 };
+	socklen_t n = sizeof(cred);
+	int ret = (int)CALL(SYS_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, &cred, &n, 0);
+
+	*pid = cred.pid;
+	*uid = cred.uid;
+	return ret;
+}
+
+int ui_sys_pidfd_open(pid_t pid)
+{
+	return (int)CALL(SYS_pidfd_open, pid, 0, 0, 0, 0, 0);
+}
+
+int ui_sys_pidfd_getfd(int pidfd, int fd)
+{
+	return (int)CALL(SYS_pidfd_getfd, pidfd, fd, 0, 0, 0, 0);
+}
+
+int ui_sys_shrink_sndbuf(int fd)
+{
+	int least = 1;
+
+	return (int)CALL(SYS_setsockopt, fd, SOL_SOCKET, SO_SNDBUF, &least, sizeof(least), 0);
 }
 
 ssize_t ui_sys_readlink(const char *path, char *buf, size_t n_bytes)
@@ -201,6 +378,32 @@ pid_t ui_sys_getpid(void)
 pid_t ui_sys_gettid(void)
 {
 	return (pid_t)CALL(SYS_gettid, 0, 0, 0, 0, 0, 0);
+}
+
+u32 ui_sys_getuid(void)
+{
+	return (u32)CALL(SYS_getuid, 0, 0, 0, 0, 0, 0);
+}
+
+u32 ui_sys_geteuid(void)
+{
+	return (u32)CALL(SYS_geteuid, 0, 0, 0, 0, 0, 0);
+}
+
+int ui_sys_capget(u64 *effective)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+	int ret = (int)CALL(SYS_capget, &head, data, 0, 0, 0, 0);
+
+	if (!ret)
+		*effective = (u64)data[1].effective << 32 | data[0].effective;
+	return ret;
+}
+
+int ui_sys_getrlimit(pid_t pid, int resource, struct rlimit *limit)
+{
+	return (int)CALL(SYS_prlimit64, pid, resource, 0, limit, 0, 0);
 }
 
 int ui_sys_futex_wait(const void *word, u32 expected, const struct timespec *timeout)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/user.h"
 #include "base/bits.h"
+#include "base/proc.h"
 #include "base/safe.h"
 #include "base/sys.h"
 
@@ -21,6 +22,11 @@ const struct ui_caller *ui_caller_set(const struct ui_caller *caller)
 
 	current = caller;
 	return before;
+}
+
+bool ui_user_capable(unsigned cap)
+{
+	return ui_proc_capable(current ? current->pid : 0, cap);
 }
 
 static void *here(u64 uaddr)

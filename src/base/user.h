@@ -19,6 +19,9 @@ struct ui_caller {
 	int (*fd_get)(const struct ui_caller *caller, int fd);
 };
 
+/* Has whoever made the call in progress the capability (CAP_*), really? */
+bool ui_user_capable(unsigned cap);
+
 /* The calling thread's caller: NULL (this process) until set. */
 const struct ui_caller *ui_caller(void);
 /* Returns the one before, to be set again. */

@@ -60,7 +60,8 @@ static ui_attachment_slot *slot_find(struct ui_group *group, u32 pasid, bool has
 		return &group->no_pasid;
 	if (!group->pasids || pasid >> UI_PASID_BITS)
 		return NULL;
-	leaf = atomic_load_explicit(&group->pasids->leaves[pasid >> UI_PASID_LEAF_LG2], memory_order_relaxed);
+	/* Acquire: pairs with the release store in slot_make(), for page requests, which do not hold group->lock. */
+	leaf = atomic_load_explicit(&group->pasids->leaves[pasid >> UI_PASID_LEAF_LG2], memory_order_acquire);
 	return leaf ? &leaf->slots[pasid & ((1u << UI_PASID_LEAF_LG2) - 1)] : NULL;
 }
 
@@ -103,8 +104,10 @@ static void publish(struct ui_group *group, ui_attachment_slot *slot, struct ui_
 {
 	if (att)
 		atomic_fetch_add_explicit(&att->domain->n_attached, 1, memory_order_relaxed);
+	pthread_mutex_lock(&group->requests);
 	/* Release: pairs with the acquire load of the slot in ui_device_resolve(). */
 	atomic_store_explicit(slot, att, memory_order_release);
+	pthread_mutex_unlock(&group->requests);
 	if (!old)
 		return;
 	ui_tr_sync(group->iommu->tr, &old->domain->cfg);
@@ -117,6 +120,7 @@ static int attach_locked(struct ui_group *group, u32 pasid, bool has_pasid, cons
 {
 	int ret = has_pasid ? check_pasid(group, pasid) : 0;
 	struct ui_attachment *att, *old;
+	const struct ui_page_handler *handler;
 	ui_attachment_slot *slot;
 
 	if (ret)
@@ -138,7 +142,9 @@ static int attach_locked(struct ui_group *group, u32 pasid, bool has_pasid, cons
 		ui_free(att);
 		return ret;
 	}
+	handler = old && old->domain != att->domain ? old->domain->page_handler : NULL;
 	publish(group, slot, att, old);
+	ui_group_detached(group, pasid, has_pasid, handler);
 	if (has_pasid && !old)
 		group->n_pasids++;
 	return 0;
@@ -160,6 +166,7 @@ int ui_device_attach(struct ui_device *dev, u32 pasid, bool has_pasid, struct ui
 int ui_device_detach(struct ui_device *dev, u32 pasid, bool has_pasid)
 {
 	struct ui_group *group = dev->group;
+	const struct ui_page_handler *handler;
 	struct ui_attachment *old = NULL;
 	ui_attachment_slot *slot;
 	int ret = 0;
@@ -173,13 +180,23 @@ int ui_device_detach(struct ui_device *dev, u32 pasid, bool has_pasid)
 	ret = ui_tr_self_inside(group->iommu->tr, &old->domain->cfg) ? -EDEADLK : 0;
 	if (ret)
 		goto out;
+	handler = old->domain->page_handler;
 	publish(group, slot, NULL, old);
+	ui_group_detached(group, pasid, has_pasid, handler);
 	driver_attach(group, pasid, has_pasid, NULL, NULL);
 	if (has_pasid)
 		group->n_pasids--;
 out:
 	pthread_mutex_unlock(&group->lock);
 	return ret;
+}
+
+struct ui_domain *ui_group_domain(struct ui_group *group, u32 pasid, bool has_pasid)
+{
+	ui_attachment_slot *slot = slot_find(group, pasid, has_pasid);
+	struct ui_attachment *att = slot ? atomic_load_explicit(slot, memory_order_relaxed) : NULL;
+
+	return att ? att->domain : NULL;
 }
 
 struct ui_domain *ui_device_attached(struct ui_device *dev, u32 pasid, bool has_pasid, void **label)

@@ -47,6 +47,7 @@ struct ui_device *ui_device_create(struct ui_iommu *iommu, const struct ui_devic
 	dev->iommu = iommu;
 	dev->rid = cfg->rid;
 	dev->pasid_bits = cfg->pasid_bits;
+	dev->priv = cfg->priv;
 	ui_list_init(&dev->link);
 	ui_list_init(&dev->group_link);
 	dev->name = copy_name(cfg->name ? cfg->name : "?");
@@ -99,6 +100,11 @@ const struct ui_resv *ui_device_reserved(struct ui_device *dev, size_t *n)
 {
 	*n = dev->iommu->driver->n_resv;
 	return dev->iommu->driver->resv;
+}
+
+void *ui_device_priv(const struct ui_device *dev)
+{
+	return dev->priv;
 }
 
 struct ui_iommu *ui_device_iommu(const struct ui_device *dev)

@@ -169,6 +169,11 @@ void ui_domain_destroy(struct ui_domain *domain)
 	ui_free(domain);
 }
 
+void ui_domain_set_pasid(struct ui_domain *domain, bool allowed)
+{
+	domain->flags = (domain->flags & ~(unsigned)UI_DOMAIN_F_PASID) | (allowed ? UI_DOMAIN_F_PASID : 0);
+}
+
 void ui_domain_set_priv(struct ui_domain *domain, void *priv)
 {
 	domain->priv = priv;
@@ -192,6 +197,11 @@ enum ui_domain_kind ui_domain_kind(const struct ui_domain *domain)
 unsigned ui_domain_flags(const struct ui_domain *domain)
 {
 	return domain->flags;
+}
+
+const struct ui_driver_ops *ui_domain_driver(const struct ui_domain *domain)
+{
+	return domain->iommu->driver;
 }
 
 struct ui_iommu *ui_domain_iommu(const struct ui_domain *domain)

@@ -46,6 +46,8 @@ int ui_domain_create_paging(struct ui_device *dev, unsigned flags, const struct 
  * driver halves, which know how a user describes such a table: see ui_driver_ops.nested.
  */
 int ui_domain_create_nested(struct ui_domain *parent, const struct ui_walk_cfg *s1, struct ui_domain **out);
+/* A nested domain may be attached with PASIDs if @allowed, whatever its parent may. Before it is attached. */
+void ui_domain_set_pasid(struct ui_domain *domain, bool allowed);
 /* What the driver half keeps with a domain; it goes to ui_driver_ops.domain_gone at the end. */
 void ui_domain_set_priv(struct ui_domain *domain, void *priv);
 void *ui_domain_priv(const struct ui_domain *domain);
@@ -75,7 +77,8 @@ s64 ui_domain_unmap(struct ui_domain *domain, u64 start, u64 last, enum ui_pt_pa
 /* Table lookup without access rights, as tools and the mock want it. 0 or -ENOENT; -EOPNOTSUPP for a nested domain
  * (ui_dma_translate() walks those). */
 int ui_domain_lookup(struct ui_domain *domain, u64 iova, struct ui_walk *out);
-/* Dirty state; see ui_pt_ops.dirty; any @start and @last, the calls of @fn are clipped to them. Clearing cleans the TLBs before it
+/* Dirty state; see ui_pt_ops.dirty; any @start and @last, the calls of @fn are clipped to them. @fn is told of leaves in a row at once;
+ * what it refuses, and what comes behind, stays dirty. Clearing cleans the TLBs before it
  * returns: bytes written meanwhile may show in this report only, bytes written later show in the next; so read the pages after it
  * returned, not in @fn. 0, @fn's negative return, -EOPNOTSUPP without UI_DOMAIN_F_DIRTY, -EDEADLK when clearing from inside a section. */
 int ui_domain_read_dirty(struct ui_domain *domain, u64 start, u64 last, bool keep, int (*fn)(void *arg, u64 start, u64 last), void *arg);

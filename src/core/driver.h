@@ -42,6 +42,7 @@ struct ui_driver_ops {
 	u8 pasid_bits; /* at most 20; 0: no PASIDs */
 	u8 pa_bits;    /* physical address bits, 48 to 52; 0: 52 */
 	bool dirty;    /* dirty tracking; see also dirty_capable */
+	bool user_pasids; /* a nested domain attached without PASID brings the table of PASIDs with it: page requests of any go there */
 	const struct ui_resv *resv;
 	size_t n_resv;
 	/* Fills @cfg (but not pages, which core sets) for a paging domain with UI_DOMAIN_F_* @flags. @data is never NULL; n_bytes 0:
@@ -69,6 +70,9 @@ struct ui_driver_ops {
 };
 
 const struct ui_driver_ops *ui_device_driver(const struct ui_device *dev);
+/* What ui_device_cfg.priv said. */
+void *ui_device_priv(const struct ui_device *dev);
+const struct ui_driver_ops *ui_domain_driver(const struct ui_domain *domain);
 
 /*
  * A virtual IOMMU: a user's view of one iommu over one nesting parent, with the devices that it has there (vdevices), queues for
@@ -85,7 +89,7 @@ struct ui_vdevice {
 struct ui_hw_queue {
 	struct ui_viommu *viommu;
 	u32 type, index;
-	u64 pa, length;               /* the queue's memory: pinned, without a break */
+	u64 pa, length;               /* the queue's memory: pinned, without a break; at @pa until it moves: host->queue_where */
 	struct ui_hw_queue *depends;  /* set by hw_queue_init: that queue stays as long as this one */
 	void *priv;                   /* the driver's */
 };
@@ -113,6 +117,8 @@ struct ui_viommu_host {
 	int (*share)(struct ui_viommu *viommu, u64 n_bytes, void **memory, u64 *offset);
 	/* The vdevice with @virt_id, or NULL. Within invalidate only. */
 	struct ui_vdevice *(*find)(struct ui_viommu *viommu, u64 virt_id);
+	/* Where byte @offset of the queue's memory lies now (user memory may move), and how many bytes follow there without a break. */
+	u64 (*queue_where)(struct ui_hw_queue *queue, u64 offset, u64 *pa);
 };
 
 struct ui_viommu {

@@ -25,6 +25,7 @@ static struct ui_group *group_create(struct ui_iommu *iommu, u32 number)
 	group->iommu = iommu;
 	group->number = number;
 	pthread_mutex_init(&group->lock, NULL);
+	pthread_mutex_init(&group->requests, NULL);
 	ui_list_init(&group->devices);
 	ui_list_add_tail(&iommu->groups, &group->link);
 	return group;
@@ -44,6 +45,7 @@ static void group_free_if_empty(struct ui_group *group)
 	for (size_t i = 0; group->pasids && i < ui_array_size(group->pasids->leaves); i++)
 		ui_free(atomic_load_explicit(&group->pasids->leaves[i], memory_order_relaxed));
 	ui_free(group->pasids);
+	pthread_mutex_destroy(&group->requests);
 	pthread_mutex_destroy(&group->lock);
 	ui_free(group);
 }

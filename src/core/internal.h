@@ -2,8 +2,8 @@
 /*
  * What the files of core share about their objects.
  *
- * Lock order: iommu->lock, group->lock, domain->lock (parent's), then the locks inside translate and the arena. None is ever taken
- * by a DMA: its way in, ui_device_resolve(), reads published pointers only.
+ * Lock order: iommu->lock, group->lock, group->requests, domain->lock (parent's), then the locks inside translate and the arena. None
+ * is ever taken by a DMA: its way in, ui_device_resolve(), reads published pointers only.
  */
 #ifndef UI_CORE_INTERNAL_H
 #define UI_CORE_INTERNAL_H
@@ -12,6 +12,7 @@
 #include "core/arena.h"
 #include "core/domain.h"
 #include "core/driver.h"
+#include "core/request.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -36,6 +37,7 @@ struct ui_domain {
 	bool gated;            /* lock */
 
 	void *priv; /* the driver half's */
+	const struct ui_page_handler *page_handler; /* constant while attached; NULL: none */
 
 	/* Nested. */
 	struct ui_domain *parent;
@@ -80,7 +82,9 @@ struct ui_group {
 	struct ui_list link;           /* iommu->lock */
 	pthread_mutex_t lock;
 	struct ui_list devices;        /* lock */
-	ui_attachment_slot no_pasid;   /* written under lock */
+	/* Around each change of a slot, and around a page request's look at one until its handler has it. After lock. */
+	pthread_mutex_t requests;
+	ui_attachment_slot no_pasid;   /* written under lock and requests */
 	struct ui_pasid_table *pasids; /* NULL without a device that has PASIDs; set before that device's ports open */
 	unsigned n_pasids;             /* lock: attachments in pasids */
 	void *owner;                   /* lock */
@@ -95,13 +99,23 @@ struct ui_device {
 	char *name;
 	u32 rid;
 	u8 pasid_bits;
+	void *priv; /* constant */
 	struct ui_vdevice *_Atomic vdevice; /* release in set, acquire in get: each other's partner */
+	void *user;                         /* group->requests */
+	ui_page_answer_fn answer_fn;        /* constant once requests come; NULL: nobody hears */
+	void *answer_arg;
 };
 
 /* group.c. Joins or makes the group that @cfg asks for; NULL without memory or when it is attached already. iommu->lock is held. */
 struct ui_group *ui_group_join(struct ui_device *dev, u32 number);
 /* The last device frees the group. iommu->lock is held. */
 void ui_group_leave(struct ui_device *dev);
+
+/* attach.c: what is attached there, or NULL. Under group->lock or group->requests. */
+struct ui_domain *ui_group_domain(struct ui_group *group, u32 pasid, bool has_pasid);
+
+/* request.c: the attachment of the group's devices to the domain of @handler (NULL: none) has ended. Under group->lock. */
+void ui_group_detached(struct ui_group *group, u32 pasid, bool has_pasid, const struct ui_page_handler *handler);
 
 /* attach.c: the resolver of a device's ports (ui_resolve_fn). */
 struct ui_stage_config *ui_device_resolve(void *dev, u32 pasid, bool has_pasid, enum ui_dma_status *reason);

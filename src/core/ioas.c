@@ -17,6 +17,8 @@ struct ui_ioas *ui_ioas_create(struct ui_pages_set *set)
 	ioas->huge = true;
 	pthread_rwlock_init(&ioas->domains_lock, NULL);
 	pthread_mutex_init(&ioas->lock, NULL);
+	pthread_cond_init(&ioas->pinned, NULL);
+	ui_list_init(&ioas->accesses);
 	return ioas;
 }
 
@@ -26,13 +28,14 @@ void ui_ioas_destroy(struct ui_ioas *ioas)
 
 	if (!ioas)
 		return;
-	ui_assert(!ioas->n_domains);
+	ui_assert(!ioas->n_domains && ui_list_empty(&ioas->accesses));
 	ui_ioas_unmap(ioas, 0, ~(u64)0, &removed);
 	ui_assert(!ioas->areas.n);
 	ui_ivl_fini(&ioas->allowed);
 	ui_free(ioas->domains);
 	ui_free(ioas->resv);
 	ui_free(ioas->resv_merged);
+	pthread_cond_destroy(&ioas->pinned);
 	pthread_mutex_destroy(&ioas->lock);
 	pthread_rwlock_destroy(&ioas->domains_lock);
 	ui_free(ioas);
@@ -50,7 +53,7 @@ u64 ui_ioas_alignment(struct ui_ioas *ioas)
 
 u64 ui_ioas_wanted_alignment(const struct ui_ioas *ioas, u64 granule, bool huge)
 {
-	u64 alignment = ui_max(granule, huge ? 1 : UI_PAGE_BYTES);
+	u64 alignment = ui_max(granule, huge && !ioas->n_pinners ? 1 : UI_PAGE_BYTES);
 
 	for (size_t i = 0; i < ioas->n_domains; i++)
 		alignment = ui_max(alignment, UI_BIT(ui_ffs64(ui_domain_page_sizes(ioas->domains[i]))));
@@ -258,4 +261,55 @@ void ui_ioas_unreserve(struct ui_ioas *ioas, const void *owner)
 	ioas->n_resv = n;
 	merge(ioas);
 	pthread_mutex_unlock(&ioas->lock);
+}
+
+static int list_add(struct ui_pages_list *list, struct ui_pages *pages)
+{
+	if (list->n == list->room) {
+		size_t room = list->room ? list->room * 2 : 16;
+		struct ui_pages **grown = ui_realloc(list->pages, room * sizeof(*grown));
+
+		if (!grown)
+			return -ENOMEM;
+		list->pages = grown;
+		list->room = room;
+	}
+	list->pages[list->n++] = ui_pages_get(pages);
+	return 0;
+}
+
+int ui_ioas_list_files(struct ui_ioas *ioas, struct ui_pages_list *list)
+{
+	struct ui_ivl_item item;
+	int ret = 0;
+
+	pthread_mutex_lock(&ioas->lock);
+	for (bool more = ui_ivl_first(&ioas->areas, 0, &item); more && !ret; more = ui_ivl_next(&ioas->areas, &item)) {
+		const struct ui_area *area = item.ptr;
+
+		if (!area->pages->cfg.file)
+			ret = -EINVAL;
+		else
+			ret = area->busy ? -EBUSY : list_add(list, area->pages);
+	}
+	pthread_mutex_unlock(&ioas->lock);
+	return ret;
+}
+
+void ui_pages_list_free(struct ui_pages_list *list)
+{
+	while (list->n)
+		ui_pages_put(list->pages[--list->n]);
+	ui_free(list->pages);
+}
+
+bool ui_ioas_is_mapped(struct ui_ioas *ioas, u64 iova)
+{
+	struct ui_ivl_item item;
+	bool mapped;
+
+	pthread_mutex_lock(&ioas->lock);
+	mapped = ui_ivl_meets(&ioas->areas, iova, iova, &item) && !((const struct ui_area *)item.ptr)->busy;
+	pthread_mutex_unlock(&ioas->lock);
+	return mapped;
 }

@@ -65,8 +65,17 @@ int ui_ioas_unmap(struct ui_ioas *ioas, u64 start, u64 last, u64 *removed);
 /* Splits the area that contains both @iova and @iova + 1 between the two. 0 (also when there is none); -EINVAL unaligned, or huge
  * pages are on; -EBUSY it is being mapped; -ENOMEM. */
 int ui_ioas_cut(struct ui_ioas *ioas, u64 iova);
-/* True when every area is a file's: *@busy when one is being mapped. */
-bool ui_ioas_all_files(struct ui_ioas *ioas, bool *busy);
+/* Backing objects, each as often as an area uses it, with references. All zero: empty. */
+struct ui_pages_list {
+	struct ui_pages **pages;
+	size_t n, room;
+};
+/* Adds the objects behind all areas, if they are files. 0; -EINVAL one is not a file's; -EBUSY one is being mapped; -ENOMEM. In any case
+ * the list is for ui_pages_list_free(). */
+int ui_ioas_list_files(struct ui_ioas *ioas, struct ui_pages_list *list);
+void ui_pages_list_free(struct ui_pages_list *list);
+/* Is something mapped at @iova? */
+bool ui_ioas_is_mapped(struct ui_ioas *ioas, u64 iova);
 
 /*
  * @domain gets all areas, now and in future. 0; -EINVAL its pages are larger than the page size; -EADDRINUSE areas or the allowed
@@ -82,6 +91,23 @@ u64 ui_ioas_page_sizes(struct ui_ioas *ioas);
 int ui_ioas_read_dirty(struct ui_ioas *ioas, struct ui_domain *domain, u64 start, u64 last, bool keep,
 		       int (*fn)(void *arg, u64 start, u64 last), void *arg);
 int ui_ioas_set_dirty_tracking(struct ui_ioas *ioas, struct ui_domain *domain, bool on);
+/* As ui_domain_mark_dirty() and ui_domain_lookup() for a domain of the IOAS, while nothing is mapped or unmapped there. */
+int ui_ioas_mark_dirty(struct ui_ioas *ioas, struct ui_domain *domain, u64 iova);
+int ui_ioas_lookup(struct ui_ioas *ioas, struct ui_domain *domain, u64 iova, struct ui_walk *out);
+
+/*
+ * Memory that hardware reads by itself: the pages of [@iova, @iova + @length) are pinned for reading and lie one after the other, and as
+ * long as they are held no area that they touch can be unmapped (-EBUSY). The IOAS keeps page alignment meanwhile and outlives the hold.
+ * 0 with *@hold, and in *@pa where @iova leads now: user memory may move (ui_ioas_move_pages()), so whoever reads it later asks
+ * ui_ioas_hold_where(). -EINVAL empty, an area on its way out, pieces that do not meet at page borders, memory that cannot be pinned;
+ * -EOVERFLOW it wraps; -ERANGE its whole pages do; -EADDRINUSE areas do not keep page alignment; -ENOENT a hole; -EPERM not readable;
+ * -EFAULT not contiguous, or not present; -ENOMEM.
+ */
+struct ui_ioas_hold;
+int ui_ioas_hold(struct ui_ioas *ioas, u64 iova, u64 length, struct ui_ioas_hold **hold, u64 *pa);
+void ui_ioas_release(struct ui_ioas_hold *hold);
+/* Where byte @offset of the held range lies now, and how many of its bytes follow without a break (at least 1). */
+u64 ui_ioas_hold_where(struct ui_ioas_hold *hold, u64 offset, u64 *pa);
 
 /*
  * Held pages of objects that can move, in [@old, @old + @n_bytes), go to @to: DMA to all domains concerned is held still, @move(@arg)

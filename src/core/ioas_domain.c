@@ -181,3 +181,27 @@ int ui_ioas_set_dirty_tracking(struct ui_ioas *ioas, struct ui_domain *domain, b
 	pthread_rwlock_unlock(&ioas->domains_lock);
 	return ret;
 }
+
+int ui_ioas_mark_dirty(struct ui_ioas *ioas, struct ui_domain *domain, u64 iova)
+{
+	int ret;
+
+	pthread_rwlock_rdlock(&ioas->set->moving);
+	pthread_mutex_lock(&ioas->lock);
+	ret = ui_domain_mark_dirty(domain, iova);
+	pthread_mutex_unlock(&ioas->lock);
+	pthread_rwlock_unlock(&ioas->set->moving);
+	return ret;
+}
+
+int ui_ioas_lookup(struct ui_ioas *ioas, struct ui_domain *domain, u64 iova, struct ui_walk *out)
+{
+	int ret;
+
+	pthread_rwlock_rdlock(&ioas->set->moving);
+	pthread_mutex_lock(&ioas->lock);
+	ret = ui_domain_lookup(domain, iova, out);
+	pthread_mutex_unlock(&ioas->lock);
+	pthread_rwlock_unlock(&ioas->set->moving);
+	return ret;
+}

@@ -121,6 +121,9 @@ int ui_area_map(struct ui_area *area, struct ui_domain *domain)
 	unsigned max_lg2 = area->ioas->huge ? 64 : UI_PAGE_LG2;
 	int ret = 0;
 
+	/* No domain gets what was revoked. Relaxed: set->moving is held. */
+	if (atomic_load_explicit(&area->pages->revoked, memory_order_relaxed))
+		return 0;
 	/* VFIO knows mappings that grant nothing: no table has an entry for that. */
 	for (u64 done = 0; area->prot && done < area->length;) {
 		u64 pa, n = ui_pages_resolve(area->pages, area->offset + done, area->length - done, &pa);

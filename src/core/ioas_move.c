@@ -9,9 +9,10 @@
 #include <errno.h>
 #include <string.h>
 
-/* A stretch of an area whose pages move. */
+/* A stretch of a held part of an object whose pages move. */
 struct job {
-	struct ui_area *area;
+	struct ui_pages *pages;
+	struct ui_area *area; /* NULL: an access holds it, and no table has it */
 	u64 start, last; /* addresses where the pages were made, page-aligned */
 	u64 now;         /* where the first is now */
 };
@@ -26,7 +27,7 @@ struct mover {
 	size_t job, domain; /* repoint(): how far it came */
 };
 
-static int job_add(struct mover *mover, struct ui_area *area, u64 start, u64 last, u64 now)
+static int job_add(struct mover *mover, struct ui_pages *pages, struct ui_area *area, u64 start, u64 last, u64 now)
 {
 	if (mover->n == mover->room) {
 		size_t room = mover->room ? mover->room * 2 : 4;
@@ -37,27 +38,39 @@ static int job_add(struct mover *mover, struct ui_area *area, u64 start, u64 las
 		mover->jobs = grown;
 		mover->room = room;
 	}
-	mover->jobs[mover->n++] = (struct job){ area, start, last, now };
+	mover->jobs[mover->n++] = (struct job){ pages, area, start, last, now };
 	return 0;
 }
 
-static struct ui_area *area_of(struct ui_ivm_node *node)
+/* What holds pages: an area, found in set->held, or an access's grip, found in set->grips. */
+struct holder {
+	struct ui_pages *pages;
+	struct ui_area *area;
+};
+
+static struct holder holder_of(const struct mover *mover, const struct ui_ivm *index, struct ui_ivm_node *node)
 {
-	return ui_container_of(ui_container_of(node, struct ui_pin, node), struct ui_area, pin);
+	struct ui_pin *pin = ui_container_of(node, struct ui_pin, node);
+	struct ui_area *area;
+
+	if (index == &mover->set->grips)
+		return (struct holder){ ui_container_of(pin, struct ui_grip, pin)->pages, NULL };
+	area = ui_container_of(pin, struct ui_area, pin);
+	return (struct holder){ area->pages, area };
 }
 
 /* Pages that are where they were made. */
-static int collect_unmoved(struct mover *mover, u64 last)
+static int collect_unmoved(struct mover *mover, const struct ui_ivm *index, u64 last)
 {
 	struct ui_ivm_node *node = NULL;
 	int ret = 0;
 
-	while (!ret && (node = ui_ivm_next(&mover->set->held, mover->old, last, node))) {
-		struct ui_area *area = area_of(node);
+	while (!ret && (node = ui_ivm_next(index, mover->old, last, node))) {
+		struct holder holder = holder_of(mover, index, node);
 		u64 at = ui_max(node->start, mover->old), end = ui_min(node->last, last), start, run;
 
-		while (!ret && at <= end && ui_pages_unmoved(area->pages, at, end, &start, &run)) {
-			ret = job_add(mover, area, start, run, start);
+		while (!ret && at <= end && ui_pages_unmoved(holder.pages, at, end, &start, &run)) {
+			ret = job_add(mover, holder.pages, holder.area, start, run, start);
 			at = run + 1;
 		}
 	}
@@ -65,7 +78,7 @@ static int collect_unmoved(struct mover *mover, u64 last)
 }
 
 /* Pages that have come there by an earlier move. */
-static int collect_moved(struct mover *mover, u64 last)
+static int collect_moved(struct mover *mover, const struct ui_ivm *index, u64 last)
 {
 	struct ui_moved run = { 0 };
 	int ret = 0;
@@ -73,12 +86,12 @@ static int collect_moved(struct mover *mover, u64 last)
 	while (!ret && ui_pages_next_moved(mover->set, mover->old, last, &run)) {
 		struct ui_ivm_node *node = NULL;
 
-		while (!ret && (node = ui_ivm_next(&mover->set->held, run.start, run.last, node))) {
-			struct ui_area *area = area_of(node);
+		while (!ret && (node = ui_ivm_next(index, run.start, run.last, node))) {
+			struct holder holder = holder_of(mover, index, node);
 			u64 start = ui_max(node->start, run.start);
 
-			if (area->pages == run.pages)
-				ret = job_add(mover, area, start, ui_min(node->last, run.last), run.now + (start - run.start));
+			if (holder.pages == run.pages)
+				ret = job_add(mover, holder.pages, holder.area, start, ui_min(node->last, run.last), run.now + (start - run.start));
 		}
 	}
 	return ret;
@@ -86,10 +99,14 @@ static int collect_moved(struct mover *mover, u64 last)
 
 static int collect(struct mover *mover, u64 last)
 {
-	int ret = collect_unmoved(mover, last);
+	const struct ui_ivm *indexes[] = { &mover->set->held, &mover->set->grips };
+	int ret = 0;
 
-	if (!ret)
-		ret = collect_moved(mover, last);
+	for (size_t i = 0; !ret && i < ui_array_size(indexes); i++) {
+		ret = collect_unmoved(mover, indexes[i], last);
+		if (!ret)
+			ret = collect_moved(mover, indexes[i], last);
+	}
 	return ret ? ret : mover->n ? 0 : -ENOENT;
 }
 
@@ -98,7 +115,7 @@ static void forget(struct mover *mover)
 	for (size_t i = 0; i < mover->n; i++) {
 		struct job *job = &mover->jobs[i];
 
-		ui_pages_unmove(job->area->pages, job->start, job->last, mover->old, mover->n_bytes, mover->to);
+		ui_pages_unmove(job->pages, job->start, job->last, mover->old, mover->n_bytes, mover->to);
 	}
 }
 
@@ -110,7 +127,7 @@ static int record(struct mover *mover)
 	for (size_t i = 0; !ret && i < mover->n; i++) {
 		struct job *job = &mover->jobs[i];
 
-		ret = ui_pages_move(job->area->pages, job->start, job->last, mover->old, mover->n_bytes, mover->to);
+		ret = ui_pages_move(job->pages, job->start, job->last, mover->old, mover->n_bytes, mover->to);
 	}
 	if (ret)
 		forget(mover);
@@ -143,22 +160,27 @@ static void gate_add(struct ui_domain **list, size_t *n, struct ui_domain *domai
 	++*n;
 }
 
+static size_t n_domains(const struct job *job)
+{
+	return job->area ? job->area->ioas->n_domains : 0;
+}
+
 /* Each domain concerned, once: whoever holds several holds them in the order of their addresses. */
 static int gates_list(struct mover *mover, size_t *n)
 {
 	size_t room = 0;
 
+	*n = 0;
 	for (size_t i = 0; i < mover->n; i++)
-		room += mover->jobs[i].area->ioas->n_domains;
+		room += n_domains(&mover->jobs[i]);
+	if (!room)
+		return 0;
 	mover->gates = ui_calloc(room, sizeof(*mover->gates));
 	if (!mover->gates)
 		return -ENOMEM;
-	*n = 0;
 	for (size_t i = 0; i < mover->n; i++) {
-		const struct ui_ioas *ioas = mover->jobs[i].area->ioas;
-
-		for (size_t d = 0; d < ioas->n_domains; d++)
-			gate_add(mover->gates, n, ioas->domains[d]);
+		for (size_t d = 0; d < n_domains(&mover->jobs[i]); d++)
+			gate_add(mover->gates, n, mover->jobs[i].area->ioas->domains[d]);
 	}
 	return 0;
 }
@@ -198,7 +220,7 @@ static void repoint_back(struct mover *mover)
 		if (!mover->domain) {
 			if (!mover->job)
 				return;
-			mover->domain = mover->jobs[--mover->job].area->ioas->n_domains;
+			mover->domain = n_domains(&mover->jobs[--mover->job]);
 			continue;
 		}
 		mover->domain--;
@@ -210,10 +232,9 @@ static int repoint(struct mover *mover)
 {
 	for (mover->job = 0; mover->job < mover->n; mover->job++) {
 		const struct job *job = &mover->jobs[mover->job];
-		struct ui_ioas *ioas = job->area->ioas;
 
-		for (mover->domain = 0; mover->domain < ioas->n_domains; mover->domain++) {
-			int ret = repoint_one(mover, job, ioas->domains[mover->domain], false);
+		for (mover->domain = 0; mover->domain < n_domains(job); mover->domain++) {
+			int ret = repoint_one(mover, job, job->area->ioas->domains[mover->domain], false);
 
 			if (ret) {
 				repoint_back(mover);

@@ -2,21 +2,36 @@
 /* Unmapping, and splitting for those who unmap in parts. */
 #include "core/ioas_priv.h"
 #include "base/alloc.h"
+#include "base/sys.h"
 
 #include <errno.h>
 
-/* The areas from @start on that can go, up to the first that cannot: *@first and *@end are their ends. 1 when there are any. */
-static int find_run(const struct ui_ioas *ioas, u64 start, u64 last, u64 *first, u64 *end, int *why)
+/* How often the accesses that have an area pinned are asked to let it go; and when that begins to wait in between. */
+enum { ASK_MAX = 100, ASK_PATIENTLY = 10 };
+
+/* Why @area, at @item, cannot go; 0: it can. -EAGAIN: not while accesses have it pinned. */
+static int hindered(const struct ui_area *area, const struct ui_ivl_item *item, u64 start, u64 last)
+{
+	if (area->busy || area->n_holds)
+		return -EBUSY;
+	if (item->start < start || item->last > last)
+		return -ENOENT;
+	return area->n_accesses ? -EAGAIN : 0;
+}
+
+/*
+ * The areas from @start on that can go, up to the first that cannot: *@first and *@end are their ends, *@hindrance the one that
+ * cannot, for the reason *@why. 1 when there are any.
+ */
+static int find_run(const struct ui_ioas *ioas, u64 start, u64 last, u64 *first, u64 *end, struct ui_area **hindrance, int *why)
 {
 	struct ui_ivl_item item;
 	int found = 0;
 
 	*why = 0;
 	for (bool more = ui_ivl_first(&ioas->areas, start, &item); more && item.start <= last; more = ui_ivl_next(&ioas->areas, &item)) {
-		if (((struct ui_area *)item.ptr)->busy)
-			*why = -EBUSY;
-		else if (item.start < start || item.last > last)
-			*why = -ENOENT;
+		*hindrance = item.ptr;
+		*why = hindered(item.ptr, &item, start, last);
 		if (*why)
 			break;
 		if (!found)
@@ -46,18 +61,32 @@ static int clear_domains(struct ui_ioas *ioas, u64 first, u64 end)
 	return 0;
 }
 
-int ui_ioas_unmap(struct ui_ioas *ioas, u64 start, u64 last, u64 *removed)
+/* An area that accesses have pinned. */
+struct pinned {
+	u64 start, length;
+};
+
+/* No access may pin @area any more, and those that are about to have done so. Under ioas->lock, which is dropped: @area may be gone. */
+static void block(struct ui_ioas *ioas, struct ui_area *area, struct pinned *pinned)
 {
-	struct ui_area *gone = NULL, **tail = &gone, *area;
+	*pinned = (struct pinned){ area->start, area->length };
+	area->blocked = true;
+	if (area->n_pinning)
+		pthread_cond_wait(&ioas->pinned, &ioas->lock);
+}
+
+/* Unmaps up to the first area that cannot go, and says why: 0, or -EAGAIN with what accesses have *@pinned. */
+static int unmap_some(struct ui_ioas *ioas, u64 start, u64 last, u64 *removed, struct pinned *pinned)
+{
+	struct ui_area *gone = NULL, **tail = &gone, *area, *hindrance = NULL;
 	u64 first = 0, end = 0;
 	struct ui_ivl_item item;
 	int ret, why;
 
-	*removed = 0;
 	pthread_rwlock_rdlock(&ioas->domains_lock);
 	pthread_rwlock_rdlock(&ioas->set->moving);
 	pthread_mutex_lock(&ioas->lock);
-	ret = find_run(ioas, start, last, &first, &end, &why);
+	ret = find_run(ioas, start, last, &first, &end, &hindrance, &why);
 	if (ret) {
 		ret = clear_domains(ioas, first, end);
 		while (!ret && ui_ivl_meets(&ioas->areas, first, end, &item)) {
@@ -68,6 +97,9 @@ int ui_ioas_unmap(struct ui_ioas *ioas, u64 start, u64 last, u64 *removed)
 			*removed += area->length;
 		}
 	}
+	*tail = NULL;
+	if (!ret && why == -EAGAIN)
+		block(ioas, hindrance, pinned);
 	pthread_mutex_unlock(&ioas->lock);
 	pthread_rwlock_unlock(&ioas->set->moving);
 	/* Only now can no DMA reach the pages. */
@@ -78,6 +110,27 @@ int ui_ioas_unmap(struct ui_ioas *ioas, u64 start, u64 last, u64 *removed)
 	}
 	pthread_rwlock_unlock(&ioas->domains_lock);
 	return ret ? ret : why;
+}
+
+int ui_ioas_unmap(struct ui_ioas *ioas, u64 start, u64 last, u64 *removed)
+{
+	struct pinned pinned = { 0 };
+	u64 asked = ~(u64)0;
+	int ret;
+
+	*removed = 0;
+	for (unsigned n = 0; (ret = unmap_some(ioas, start, last, removed, &pinned)) == -EAGAIN;) {
+		/* Another area than before. */
+		if (pinned.start != asked)
+			n = 0;
+		asked = pinned.start;
+		if (n++ == ASK_MAX)
+			return -EDEADLOCK;
+		ui_ioas_notify(ioas, pinned.start, pinned.length);
+		if (n > ASK_PATIENTLY)
+			ui_sys_sleep_ns(1000 * 1000);
+	}
+	return ret;
 }
 
 /* @area ends at @iova, and a new one begins behind it. */
@@ -127,9 +180,11 @@ int ui_ioas_cut(struct ui_ioas *ioas, u64 iova)
 		struct ui_area *area = item.ptr;
 		u64 addr = area->pages->cfg.addr + area->offset + (iova + 1 - area->start);
 
-		if (area->busy)
+		if (area->busy || area->blocked)
 			ret = -EBUSY;
-		else if (ioas->huge || !ui_is_aligned((iova + 1) | addr, ioas->alignment))
+		else if (area->pages->cfg.dmabuf)
+			ret = -EOPNOTSUPP;
+		else if (ioas->huge || area->n_accesses || !ui_is_aligned((iova + 1) | addr, ioas->alignment))
 			ret = -EINVAL;
 		else
 			ret = split(ioas, area, iova);
@@ -138,21 +193,4 @@ int ui_ioas_cut(struct ui_ioas *ioas, u64 iova)
 	pthread_rwlock_unlock(&ioas->set->moving);
 	pthread_rwlock_unlock(&ioas->domains_lock);
 	return ret;
-}
-
-bool ui_ioas_all_files(struct ui_ioas *ioas, bool *busy)
-{
-	struct ui_ivl_item item;
-	bool all = true;
-
-	*busy = false;
-	pthread_mutex_lock(&ioas->lock);
-	for (bool more = ui_ivl_first(&ioas->areas, 0, &item); more && all; more = ui_ivl_next(&ioas->areas, &item)) {
-		const struct ui_area *area = item.ptr;
-
-		all = area->pages->cfg.file;
-		*busy |= area->busy;
-	}
-	pthread_mutex_unlock(&ioas->lock);
-	return all;
 }

@@ -36,6 +36,7 @@ struct ui_device_cfg {
 	const char *name; /* for the log: "0000:01:00.0"; copied */
 	u32 group;        /* devices of one iommu with the same number share a group: nothing isolates them from one another,
 			   * so they attach together and have one owner. 0: a group of its own */
+	void *priv;       /* for the driver half: ui_device_priv() */
 };
 
 /* Blocked until attached. NULL without memory, or (errno-less) when the rid is taken, @pasid_bits is more than the kind has, or

@@ -6,6 +6,7 @@
 #include "core/pages.h"
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "core/dmabuf.h"
 
 #include <errno.h>
 
@@ -32,7 +33,7 @@ void ui_pages_set_init(struct ui_pages_set *set, const struct ui_pages_ops *ops,
 
 void ui_pages_set_fini(struct ui_pages_set *set)
 {
-	ui_assert(!set->held.root);
+	ui_assert(!set->held.root && !set->grips.root && !set->bufs.root);
 	pthread_mutex_destroy(&set->lock);
 	pthread_rwlock_destroy(&set->moving);
 }
@@ -49,6 +50,12 @@ struct ui_pages *ui_pages_create(struct ui_pages_set *set, const struct ui_pages
 	return pages;
 }
 
+void ui_pages_set_payer(struct ui_pages *pages, struct ui_payer *payer, enum ui_account_mode mode)
+{
+	pages->payer = payer;
+	pages->account_mode = (u8)mode;
+}
+
 struct ui_pages *ui_pages_get(struct ui_pages *pages)
 {
 	atomic_fetch_add_explicit(&pages->refs, 1, memory_order_relaxed);
@@ -61,8 +68,11 @@ void ui_pages_put(struct ui_pages *pages)
 	if (atomic_fetch_sub_explicit(&pages->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	ui_assert(!pages->n_whole && !pages->segs.n);
+	if (pages->cfg.dmabuf)
+		ui_dmabuf_pages_gone(pages);
 	if (pages->set->ops->release)
 		pages->set->ops->release(pages->set->arg, pages);
+	ui_payer_put(pages->payer);
 	ui_free(pages);
 }
 
@@ -75,9 +85,11 @@ static u64 first_page(const struct ui_pages *pages, u64 offset)
 static void tell(struct ui_pages *pages, u64 start, u64 last, u64 at, bool now)
 {
 	struct ui_pages_set *set = pages->set;
+	u64 n = last - start + 1;
 
-	if (pages->cfg.movable && set->ops->held)
-		set->ops->held(set->arg, at << UI_PAGE_LG2, (last - start + 1) << UI_PAGE_LG2, now);
+	pages->n_held += now ? n : 0 - n;
+	if (set->ops->held)
+		set->ops->held(set->arg, pages, at << UI_PAGE_LG2, n << UI_PAGE_LG2, now);
 }
 
 static void tell_seg(struct ui_pages *pages, const struct ui_ivl_item *item, bool now)
@@ -275,19 +287,58 @@ static void uncount(struct ui_pages *pages, u64 start, u64 last)
 	drop_empty(pages, start, last);
 }
 
-static void held_add(struct ui_pages *pages, u64 start, u64 last, struct ui_pin *pin)
+/* Where the pins of the object's areas are found by address; NULL: nobody looks for them. */
+static struct ui_ivm *pins_of(const struct ui_pages *pages)
 {
-	if (!pages->cfg.movable)
+	return pages->cfg.movable ? &pages->set->held : pages->cfg.dmabuf ? &pages->set->bufs : NULL;
+}
+
+static struct ui_ivm *grips_of(const struct ui_pages *pages)
+{
+	return pages->cfg.movable ? &pages->set->grips : NULL;
+}
+
+static void index_add(struct ui_ivm *index, u64 start, u64 last, struct ui_pin *pin)
+{
+	if (!index)
 		return;
 	pin->node.start = start << UI_PAGE_LG2;
 	pin->node.last = (last << UI_PAGE_LG2) | (UI_PAGE_BYTES - 1);
-	ui_ivm_insert(&pages->set->held, &pin->node);
+	ui_ivm_insert(index, &pin->node);
 }
 
-static void held_del(struct ui_pages *pages, struct ui_pin *pin)
+static void index_del(struct ui_ivm *index, struct ui_pin *pin)
 {
-	if (pages->cfg.movable)
-		ui_ivm_erase(&pages->set->held, &pin->node);
+	if (index)
+		ui_ivm_erase(index, &pin->node);
+}
+
+/* What the payer pays follows what is held, which was @before. 0; -ENOMEM. */
+static int settle(struct ui_pages *pages, u64 before)
+{
+	u64 n[UI_ACCOUNT_N_MODES] = { 0 }, now = pages->n_held;
+
+	if (!pages->payer || now == before)
+		return 0;
+	n[pages->account_mode] = now > before ? now - before : before - now;
+	if (now > before)
+		return ui_payer_charge(pages->payer, n);
+	ui_payer_uncharge(pages->payer, n);
+	return 0;
+}
+
+/* Pages [@start, @last] are held once more, and paid for. */
+static int hold(struct ui_pages *pages, u64 start, u64 last)
+{
+	u64 before = pages->n_held;
+	int ret = count(pages, start, last);
+
+	if (ret)
+		return ret;
+	ret = settle(pages, before);
+	if (ret)
+		uncount(pages, start, last);
+	return ret;
 }
 
 static int make_present(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write)
@@ -304,7 +355,25 @@ static int make_present(struct ui_pages *pages, u64 offset, u64 n_bytes, bool wr
 	return ret;
 }
 
-int ui_pages_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, struct ui_pin *pin)
+/* A page that a file does not have is a bad length, not a bad address. */
+static int error_of(const struct ui_pages *pages, int ret)
+{
+	return ret == -EFAULT && pages->cfg.file ? -EINVAL : ret;
+}
+
+static void unpin_in(struct ui_ivm *index, struct ui_pages *pages, u64 offset, u64 n_bytes, struct ui_pin *pin)
+{
+	u64 before;
+
+	pthread_mutex_lock(&pages->set->lock);
+	before = pages->n_held;
+	index_del(index, pin);
+	uncount(pages, first_page(pages, offset), first_page(pages, offset + n_bytes - 1));
+	settle(pages, before);
+	pthread_mutex_unlock(&pages->set->lock);
+}
+
+static int pin_in(struct ui_ivm *index, struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, struct ui_pin *pin)
 {
 	u64 start = first_page(pages, offset), last = first_page(pages, offset + n_bytes - 1);
 	struct ui_pages_set *set = pages->set;
@@ -319,24 +388,85 @@ int ui_pages_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, st
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&set->lock);
-	ret = count(pages, start, last);
+	ret = hold(pages, start, last);
 	if (!ret)
-		held_add(pages, start, last, pin);
+		index_add(index, start, last, pin);
 	pthread_mutex_unlock(&set->lock);
 	if (ret)
 		return ret;
 	ret = make_present(pages, offset, n_bytes, write);
 	if (ret)
-		ui_pages_unpin(pages, offset, n_bytes, pin);
-	return ret == -EFAULT && pages->cfg.file ? -EINVAL : ret;
+		unpin_in(index, pages, offset, n_bytes, pin);
+	return error_of(pages, ret);
+}
+
+int ui_pages_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, struct ui_pin *pin)
+{
+	return pin_in(pins_of(pages), pages, offset, n_bytes, write, pin);
 }
 
 void ui_pages_unpin(struct ui_pages *pages, u64 offset, u64 n_bytes, struct ui_pin *pin)
 {
-	pthread_mutex_lock(&pages->set->lock);
-	held_del(pages, pin);
-	uncount(pages, first_page(pages, offset), first_page(pages, offset + n_bytes - 1));
-	pthread_mutex_unlock(&pages->set->lock);
+	unpin_in(pins_of(pages), pages, offset, n_bytes, pin);
+}
+
+int ui_pages_grip(struct ui_grip *grip, bool write)
+{
+	return pin_in(grips_of(grip->pages), grip->pages, grip->offset, grip->n_bytes, write, &grip->pin);
+}
+
+void ui_pages_ungrip(struct ui_grip *grip)
+{
+	unpin_in(grips_of(grip->pages), grip->pages, grip->offset, grip->n_bytes, &grip->pin);
+}
+
+int ui_pages_copy(struct ui_pages *pages, u64 offset, void *buf, u64 n_bytes, bool write)
+{
+	const struct ui_pages_ops *ops = pages->set->ops;
+	int ret = pages->cfg.error;
+
+	for (u64 done = 0; !ret && done < n_bytes;) {
+		u64 pa, n = ui_pages_resolve(pages, offset + done, n_bytes - done, &pa);
+
+		ret = ops->pin(pages->set->arg, pa, n, write);
+		if (!ret)
+			ret = ops->copy(pages->set->arg, pa, (u8 *)buf + done, n, write);
+		done += n;
+	}
+	return error_of(pages, ret);
+}
+
+int ui_pages_charge_to(struct ui_pages_set *set, struct ui_pages **list, size_t n, struct ui_payer *payer)
+{
+	u64 all[UI_ACCOUNT_N_MODES] = { 0 };
+	int ret;
+
+	pthread_mutex_lock(&set->lock);
+	for (size_t i = 0; i < n; i++) {
+		struct ui_pages *pages = list[i];
+
+		if (pages->counted || !pages->payer || pages->payer == payer || pages->account_mode == UI_ACCOUNT_NONE)
+			continue;
+		pages->counted = true;
+		all[pages->account_mode] += pages->n_held;
+	}
+	ret = ui_payer_charge(payer, all);
+	for (size_t i = 0; i < n; i++) {
+		struct ui_pages *pages = list[i];
+		u64 paid[UI_ACCOUNT_N_MODES] = { 0 };
+
+		if (!pages->counted)
+			continue;
+		pages->counted = false;
+		if (ret)
+			continue;
+		paid[pages->account_mode] = pages->n_held;
+		ui_payer_uncharge(pages->payer, paid);
+		ui_payer_put(pages->payer);
+		pages->payer = ui_payer_hold(payer);
+	}
+	pthread_mutex_unlock(&set->lock);
+	return ret;
 }
 
 int ui_pages_split_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, u64 cut, struct ui_pin *pin, struct ui_pin *second)
@@ -353,9 +483,9 @@ int ui_pages_split_pin(struct ui_pages *pages, u64 offset, u64 n_bytes, u64 cut,
 	}
 	if (!ret) {
 		uncount(pages, start, last);
-		held_del(pages, pin);
-		held_add(pages, start, middle - 1, pin);
-		held_add(pages, middle, last, second);
+		index_del(pins_of(pages), pin);
+		index_add(pins_of(pages), start, middle - 1, pin);
+		index_add(pins_of(pages), middle, last, second);
 	}
 	pthread_mutex_unlock(&pages->set->lock);
 	return ret;

@@ -104,30 +104,71 @@ int ui_domain_lookup(struct ui_domain *domain, u64 iova, struct ui_walk *out)
 	}
 }
 
+/* Leaves that one report stands for at most, since they are clean by then: what the caller cannot take is marked again. */
+enum { DIRTY_RUN = 4096 };
+
 struct dirty_call {
+	struct ui_domain *domain;
 	u64 start, last; /* what the caller asked for */
 	u64 first_seen, last_seen;
-	u64 n;
+	u64 run_start, run_last; /* leaves in a row that @fn was not told of yet */
+	unsigned n_run;
+	bool any, keep;
 	int (*fn)(void *arg, u64 start, u64 last);
 	void *arg;
 };
 
+/* The leaves of the run are dirty again. */
+static void mark_run(const struct dirty_call *call)
+{
+	u64 iova = call->run_start, last;
+	struct ui_walk leaf;
+
+	while (!ui_domain_lookup(call->domain, iova, &leaf)) {
+		call->domain->pt.ops->mark_dirty(&call->domain->pt, iova);
+		last = iova | ui_mask_lg2(leaf.leaf_lg2);
+		if (last >= call->run_last)
+			break;
+		iova = last + 1;
+	}
+}
+
+static int dirty_report(struct dirty_call *call)
+{
+	int ret = call->n_run ? call->fn(call->arg, call->run_start, call->run_last) : 0;
+
+	if (ret < 0 && !call->keep)
+		mark_run(call);
+	call->n_run = 0;
+	return ret < 0 ? ret : 0;
+}
+
 static int dirty_leaf(void *arg, u64 start, u64 last)
 {
 	struct dirty_call *call = arg;
+	int ret = 0;
 
 	start = ui_max(start, call->start);
 	last = ui_min(last, call->last);
-	if (!call->n++)
+	if (!call->any)
 		call->first_seen = start;
+	call->any = true;
 	call->last_seen = last;
-	return call->fn(call->arg, start, last);
+	if (call->n_run && (call->run_last + 1 != start || call->n_run == DIRTY_RUN))
+		ret = dirty_report(call);
+	if (!call->n_run++)
+		call->run_start = start;
+	call->run_last = last;
+	/* This leaf is clean already: it belongs to what is marked again. */
+	if (ret && !call->keep)
+		mark_run(call);
+	return ret;
 }
 
 int ui_domain_read_dirty(struct ui_domain *domain, u64 start, u64 last, bool keep,
 			 int (*fn)(void *arg, u64 start, u64 last), void *arg)
 {
-	struct dirty_call call = { .fn = fn, .arg = arg };
+	struct dirty_call call = { .domain = domain, .keep = keep, .fn = fn, .arg = arg };
 	int ret;
 
 	if (!(domain->flags & UI_DOMAIN_F_DIRTY) || domain->kind != UI_DOMAIN_PAGING)
@@ -140,8 +181,10 @@ int ui_domain_read_dirty(struct ui_domain *domain, u64 start, u64 last, bool kee
 	call.last = last;
 	ret = domain->pt.ops->dirty(&domain->pt, ui_align_down(start, granule(domain)), last | (granule(domain) - 1), keep,
 				    dirty_leaf, &call);
+	if (ret >= 0)
+		ret = dirty_report(&call);
 	/* A TLB that holds a page as writable would not set its dirty bit again. */
-	if (!keep && call.n)
+	if (!keep && call.any)
 		ui_domain_flush(domain, call.first_seen, call.last_seen);
 	return ret < 0 ? ret : 0;
 }

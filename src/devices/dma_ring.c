@@ -201,14 +201,15 @@ static bool same_space(const struct ui_dma_addr *at, const struct ui_fault *faul
 	return at->has_pasid == fault->has_pasid && (!at->has_pasid || at->pasid == fault->pasid);
 }
 
-/* Which of the two addresses a refused access was about: a copy's by its direction, a compare's by where it stopped. */
-static bool fault_is_dst(const struct dma_desc *d, const struct ui_dma_addr *from, const struct ui_fault *fault, u64 n)
+/* Which of the two addresses an access was about that was refused after @moved bytes: a copy's by its direction, a compare's, which
+ * reads both, by the address. */
+static bool fault_is_dst(const struct dma_desc *d, const struct ui_dma_addr *from, const struct ui_fault *fault, u64 moved)
 {
 	if (d->op == DMA_OP_FILL)
 		return true;
 	if (d->op == DMA_OP_COPY)
 		return fault->access & UI_PROT_WRITE;
-	return !(same_space(from, fault) && fault->iova - from->iova < n);
+	return !same_space(from, fault) || fault->iova != from->iova + moved;
 }
 
 enum slice_result { SLICE_MORE, SLICE_END, SLICE_REFUSED, SLICE_DIFFERS };
@@ -259,7 +260,7 @@ static enum slice_result slice(struct dma_dev *dev, struct dma_chan *c, u64 budg
 		*moved = n;
 	c->done += *moved;
 	if (status != UI_DMA_OK) {
-		dst = fault_is_dst(d, &from, &fault, n);
+		dst = fault_is_dst(d, &from, &fault, *moved);
 		refuse(why, status, dst ? DMA_AT_DST : DMA_AT_SRC, dst && d->op != DMA_OP_COMPARE, dst ? &to : &from, fault.iova);
 		return SLICE_REFUSED;
 	}

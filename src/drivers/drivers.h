@@ -6,5 +6,6 @@
 #include "core/driver.h"
 
 extern const struct ui_driver_ops ui_generic_driver;
+extern const struct ui_driver_ops ui_vtd_driver;
 
 #endif

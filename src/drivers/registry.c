@@ -5,6 +5,7 @@
 
 static const struct ui_driver_ops *const kinds[] = {
 	&ui_generic_driver,
+	&ui_vtd_driver,
 };
 
 const struct ui_driver_ops *ui_driver_find(const char *kind)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* The context and its objects: numbers, users, the end. */
 #include "base/alloc.h"
+#include "base/user.h"
 #include "iommufd/ctx.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 
 struct ui_iommufd *ui_iommufd_open(const struct ui_iommufd_env *env)
 {
@@ -13,34 +15,26 @@ struct ui_iommufd *ui_iommufd_open(const struct ui_iommufd_env *env)
 		return NULL;
 	if (env)
 		ctx->env = *env;
+	ctx->account = ctx->env.account ? ctx->env.account : ui_account_create();
+	if (!ctx->account) {
+		ui_free(ctx);
+		return NULL;
+	}
 	ctx->refs = 1;
 	ui_pages_set_init(&ctx->pages, &ui_iommufd_pages_ops, ctx);
 	ui_ids_init(&ctx->ids, UI_IDS_LAST);
 	ui_list_init(&ctx->devices);
+	pthread_cond_init(&ctx->vdevice_gone, NULL);
 	pthread_mutex_init(&ctx->lock, NULL);
 	pthread_mutex_init(&ctx->attach, NULL);
 	pthread_cond_init(&ctx->idle, NULL);
 	return ctx;
 }
 
-static void obj_free(struct ui_iommufd *ctx, struct ui_obj *obj)
-{
-	switch (obj->kind) {
-	case UI_OBJ_IOAS:
-		ui_ioas_obj_destroy(ctx, ui_container_of(obj, struct ui_ioas_obj, obj));
-		break;
-	case UI_OBJ_HWPT:
-		ui_hwpt_destroy(ctx, ui_container_of(obj, struct ui_hwpt, obj));
-		break;
-	case UI_OBJ_DEVICE: /* its owner frees it */
-	case UI_OBJ_ANY:
-		ui_assert(false);
-	}
-}
-
 /* Nobody is left: everything goes, users before what they use. */
 static void teardown(struct ui_iommufd *ctx)
 {
+	const struct ui_iommufd_watch *watch = ctx->watch;
 	struct ui_iommufd_env env = ctx->env;
 
 	while (ctx->n_objects) {
@@ -53,19 +47,33 @@ static void teardown(struct ui_iommufd *ctx)
 				continue;
 			ui_ids_free(&ctx->ids, id);
 			ctx->n_objects--;
-			obj_free(ctx, obj);
+			obj->destroy(ctx, obj);
 			progress = true;
 		}
 		ui_assert(progress);
 	}
 	ui_ids_fini(&ctx->ids);
 	ui_pages_set_fini(&ctx->pages);
+	ui_type1_free(ctx->type1);
+	ui_ivl_fini(&ctx->shares);
+	pthread_cond_destroy(&ctx->vdevice_gone);
 	pthread_cond_destroy(&ctx->idle);
 	pthread_mutex_destroy(&ctx->attach);
 	pthread_mutex_destroy(&ctx->lock);
+	if (!env.account)
+		ui_account_destroy(ctx->account);
 	ui_free(ctx);
 	if (env.gone)
 		env.gone(env.arg);
+	if (watch)
+		watch->gone(watch->arg);
+}
+
+bool ui_iommufd_capable(struct ui_iommufd *ctx, unsigned cap)
+{
+	if (ctx->env.capable)
+		return ctx->env.capable(ctx->env.arg, cap);
+	return cap != CAP_IPC_LOCK || ui_user_capable(cap);
 }
 
 void ui_iommufd_hold(struct ui_iommufd *ctx)
@@ -170,6 +178,17 @@ void ui_obj_use(struct ui_iommufd *ctx, struct ui_obj *obj)
 	pthread_mutex_unlock(&ctx->lock);
 }
 
+bool ui_obj_try_use(struct ui_iommufd *ctx, struct ui_obj *obj)
+{
+	bool ok;
+
+	pthread_mutex_lock(&ctx->lock);
+	ok = !obj->dying;
+	obj->users += ok;
+	pthread_mutex_unlock(&ctx->lock);
+	return ok;
+}
+
 u32 ui_obj_unuse(struct ui_iommufd *ctx, struct ui_obj *obj)
 {
 	u32 left;
@@ -181,16 +200,23 @@ u32 ui_obj_unuse(struct ui_iommufd *ctx, struct ui_obj *obj)
 	return left;
 }
 
-/* Under ctx->lock, which is dropped while calls on the object end. True: it is nobody's any more and has no number. */
-static bool take_out(struct ui_iommufd *ctx, struct ui_obj *obj)
+/* Under ctx->lock, which is dropped until the calls on the object have ended. Nobody finds it from now on. */
+static void end_calls(struct ui_iommufd *ctx, struct ui_obj *obj)
 {
 	obj->dying = true;
 	while (obj->calls)
 		pthread_cond_wait(&ctx->idle, &ctx->lock);
+}
+
+/* As end_calls(). True: it is nobody's any more and has no number. */
+static bool take_out(struct ui_iommufd *ctx, struct ui_obj *obj)
+{
+	end_calls(ctx, obj);
 	/* A call may have made it somebody's meanwhile. */
-	obj->dying = false;
-	if (obj->users)
+	if (obj->users) {
+		obj->dying = false;
 		return false;
+	}
 	ui_ids_free(&ctx->ids, obj->id);
 	ctx->n_objects--;
 	if (ctx->vfio_ioas == obj)
@@ -209,7 +235,7 @@ int ui_obj_destroy(struct ui_iommufd *ctx, u32 id)
 		ret = !obj->users && take_out(ctx, obj) ? 0 : -EBUSY;
 	pthread_mutex_unlock(&ctx->lock);
 	if (!ret)
-		obj_free(ctx, obj);
+		obj->destroy(ctx, obj);
 	return ret;
 }
 
@@ -223,7 +249,7 @@ void ui_obj_put_unused(struct ui_iommufd *ctx, struct ui_obj *obj)
 	out = !obj->dying && !obj->users && take_out(ctx, obj);
 	pthread_mutex_unlock(&ctx->lock);
 	if (out)
-		obj_free(ctx, obj);
+		obj->destroy(ctx, obj);
 }
 
 void ui_obj_retire(struct ui_iommufd *ctx, struct ui_obj *obj)
@@ -235,6 +261,21 @@ void ui_obj_retire(struct ui_iommufd *ctx, struct ui_obj *obj)
 	out = take_out(ctx, obj);
 	pthread_mutex_unlock(&ctx->lock);
 	ui_assert(out);
+}
+
+bool ui_obj_bury(struct ui_iommufd *ctx, struct ui_obj *obj)
+{
+	bool mine;
+
+	pthread_mutex_lock(&ctx->lock);
+	mine = !obj->dying;
+	if (mine) {
+		end_calls(ctx, obj);
+		ui_ids_bury(&ctx->ids, obj->id);
+		ctx->n_objects--;
+	}
+	pthread_mutex_unlock(&ctx->lock);
+	return mine;
 }
 
 struct ui_ioas_obj *ui_vfio_ioas_get(struct ui_iommufd *ctx)
@@ -258,7 +299,29 @@ int ui_cmd_destroy(struct ui_call *call)
 	return ui_obj_destroy(call->ctx, cmd->id);
 }
 
+struct watched_move {
+	const struct ui_iommufd *ctx;
+	u64 old_va, n_bytes, new_va;
+	int (*move)(void *arg);
+	void *arg;
+};
+
+static int watched_move(void *arg)
+{
+	const struct watched_move *call = arg;
+	const struct ui_iommufd_watch *watch = call->ctx->watch;
+	int ret = call->move(call->arg);
+
+	if (!ret && watch)
+		watch->moved(watch->arg, call->old_va, call->n_bytes, call->new_va);
+	return ret;
+}
+
 int ui_iommufd_move_pages(struct ui_iommufd *ctx, u64 old_va, u64 n_bytes, u64 new_va, int (*move)(void *arg), void *arg)
 {
-	return ui_ioas_move_pages(&ctx->pages, old_va, n_bytes, new_va, move, arg);
+	struct watched_move call = {
+		.ctx = ctx, .old_va = old_va, .n_bytes = n_bytes, .new_va = new_va, .move = move, .arg = arg,
+	};
+
+	return ui_ioas_move_pages(&ctx->pages, old_va, n_bytes, new_va, watched_move, &call);
 }

@@ -7,8 +7,7 @@
  */
 #include "base/alloc.h"
 #include "base/user.h"
-#include "core/driver.h"
-#include "iommufd/ctx.h"
+#include "iommufd/viommu.h"
 
 #include <errno.h>
 
@@ -16,8 +15,11 @@ struct ui_bound {
 	struct ui_obj obj; /* first: ids name it */
 	struct ui_iommufd *ctx;
 	struct ui_device *dev;
-	struct ui_list link;        /* in ctx->devices */
-	struct ui_list attachments; /* struct tie */
+	bool hold;                      /* it has a reference on the context */
+	struct ui_list link;            /* in ctx->devices */
+	struct ui_list attachments;     /* struct tie */
+	struct ui_vdevice_obj *vdevice;
+	bool leaving;
 };
 
 /* One device, with one PASID (0: without), on a HWPT, which it uses. */
@@ -30,6 +32,26 @@ struct tie {
 struct ui_device *ui_bound_device(const struct ui_bound *bound)
 {
 	return bound->dev;
+}
+
+u32 ui_bound_id(const struct ui_bound *bound)
+{
+	return bound->obj.id;
+}
+
+struct ui_iommufd *ui_bound_ctx(const struct ui_bound *bound)
+{
+	return bound->ctx;
+}
+
+struct ui_vdevice_obj **ui_bound_vdevice(struct ui_bound *bound)
+{
+	return &bound->vdevice;
+}
+
+bool ui_bound_leaving(const struct ui_bound *bound)
+{
+	return bound->leaving;
 }
 
 static struct tie *find_tie(struct ui_bound *bound, u32 pasid)
@@ -205,6 +227,8 @@ static int untie(struct ui_bound *bound, struct tie *tie)
 
 	if (!group_hwpt(bound, tie->pasid, bound))
 		ret = ui_device_detach(bound->dev, tie->pasid, tie->pasid != 0);
+	else
+		ui_fault_forget(hwpt, bound->dev, tie->pasid);
 	if (ret)
 		return ret;
 	if (!tie->pasid)
@@ -231,7 +255,7 @@ static int attach_new_auto(struct ui_bound *bound, u32 pasid, struct ui_ioas_obj
 	struct ui_hwpt *hwpt;
 	int ret;
 
-	ret = ui_hwpt_new(ctx, ioas, bound->dev, 0, 0, 0, 0, &hwpt);
+	ret = ui_hwpt_new(ctx, ioas, bound->dev, 0, NULL, &hwpt);
 	if (ret)
 		return ret;
 	hwpt->automatic = true;
@@ -285,7 +309,7 @@ static int attach(struct ui_bound *bound, u32 pasid, bool replace, u32 *pt_id, s
 		return -ENOENT;
 	if (pt->kind == UI_OBJ_IOAS) {
 		ret = attach_ioas(bound, pasid, ui_container_of(pt, struct ui_ioas_obj, obj), replace, pt_id, left);
-	} else if (pt->kind == UI_OBJ_HWPT) {
+	} else if (pt->kind == UI_OBJ_HWPT || pt->kind == UI_OBJ_HWPT_NESTED) {
 		hwpt = ui_container_of(pt, struct ui_hwpt, obj);
 		ret = replace ? replace_hwpt(bound, pasid, hwpt, left) : attach_hwpt(bound, pasid, hwpt);
 	}
@@ -293,17 +317,35 @@ static int attach(struct ui_bound *bound, u32 pasid, bool replace, u32 *pt_id, s
 	return ret;
 }
 
-static int binder_attach(struct ui_bound *bound, u32 pasid, bool has_pasid, u32 *pt_id)
+enum { REPLACE = 1, IF_ATTACHED = 2 };
+
+static int attach_or_replace(struct ui_bound *bound, u32 pasid, unsigned replace, u32 *pt_id)
 {
 	struct ui_hwpt *left = NULL;
 	int ret;
 
-	pasid = has_pasid ? pasid : 0;
 	pthread_mutex_lock(&bound->ctx->attach);
-	ret = attach(bound, pasid, find_tie(bound, pasid) != NULL, pt_id, &left);
+	if (replace == IF_ATTACHED)
+		replace = find_tie(bound, pasid) ? REPLACE : 0;
+	ret = attach(bound, pasid, replace == REPLACE, pt_id, &left);
 	pthread_mutex_unlock(&bound->ctx->attach);
 	let_go(bound->ctx, left);
 	return ret;
+}
+
+int ui_bound_attach(struct ui_bound *bound, u32 pasid, u32 *pt_id)
+{
+	return attach_or_replace(bound, pasid, 0, pt_id);
+}
+
+int ui_bound_replace(struct ui_bound *bound, u32 pasid, u32 *pt_id)
+{
+	return attach_or_replace(bound, pasid, REPLACE, pt_id);
+}
+
+static int binder_attach(struct ui_bound *bound, u32 pasid, bool has_pasid, u32 *pt_id)
+{
+	return attach_or_replace(bound, has_pasid ? pasid : 0, IF_ATTACHED, pt_id);
 }
 
 /* @tie goes; the lock is released. */
@@ -319,21 +361,25 @@ static int detach_unlock(struct ui_bound *bound, struct tie *tie)
 	return ret;
 }
 
-static void binder_detach(struct ui_bound *bound, u32 pasid, bool has_pasid)
+void ui_bound_detach(struct ui_bound *bound, u32 pasid)
 {
 	struct tie *tie;
 
 	pthread_mutex_lock(&bound->ctx->attach);
-	tie = find_tie(bound, has_pasid ? pasid : 0);
+	tie = find_tie(bound, pasid);
 	if (tie)
 		detach_unlock(bound, tie);
 	else
 		pthread_mutex_unlock(&bound->ctx->attach);
 }
 
-static int binder_bind(void *arg, struct ui_device *dev, u32 *id, struct ui_bound **out)
+static void binder_detach(struct ui_bound *bound, u32 pasid, bool has_pasid)
 {
-	struct ui_iommufd *ctx = arg;
+	ui_bound_detach(bound, has_pasid ? pasid : 0);
+}
+
+int ui_bound_bind(struct ui_iommufd *ctx, struct ui_device *dev, bool hold, struct ui_bound **out)
+{
 	struct ui_bound *bound;
 	int ret = ui_device_claim(dev, ctx);
 
@@ -346,23 +392,53 @@ static int binder_bind(void *arg, struct ui_device *dev, u32 *id, struct ui_boun
 	}
 	bound->ctx = ctx;
 	bound->dev = dev;
+	bound->hold = hold;
 	ui_list_init(&bound->attachments);
-	ui_iommufd_hold(ctx);
+	if (hold)
+		ui_iommufd_hold(ctx);
 	ui_obj_use(ctx, &bound->obj); /* by its owner */
 	pthread_mutex_lock(&ctx->attach);
 	ui_list_add_tail(&ctx->devices, &bound->link);
 	pthread_mutex_unlock(&ctx->attach);
-	*id = bound->obj.id;
+	ui_device_set_user(dev, bound);
 	*out = bound;
 	ui_obj_finalize(ctx, &bound->obj);
 	return 0;
 }
 
-static void binder_unbind(struct ui_bound *bound)
+static int binder_bind(void *ctx, struct ui_device *dev, u32 *id, struct ui_bound **out)
+{
+	int ret = ui_bound_bind(ctx, dev, true, out);
+
+	if (!ret)
+		*id = ui_bound_id(*out);
+	return ret;
+}
+
+/* Nothing comes from the device any more: what it sent by the attachments of others in its group is answered. */
+static void forget_requests(struct ui_bound *bound)
+{
+	ui_device_set_user(bound->dev, NULL);
+	ui_list_for_each(item, &bound->ctx->devices) {
+		struct ui_bound *other = ui_container_of(item, struct ui_bound, link);
+
+		if (!ui_device_same_group(other->dev, bound->dev))
+			continue;
+		ui_list_for_each(at, &other->attachments) {
+			struct tie *tie = ui_container_of(at, struct tie, link);
+
+			ui_fault_forget(tie->hwpt, bound->dev, tie->pasid);
+		}
+	}
+}
+
+void ui_bound_unbind(struct ui_bound *bound)
 {
 	struct ui_iommufd *ctx = bound->ctx;
+	bool hold = bound->hold;
 
 	pthread_mutex_lock(&ctx->attach);
+	bound->leaving = true;
 	while (!ui_list_empty(&bound->attachments)) {
 		/* Whoever unbinds is not inside a section. */
 		int ret = detach_unlock(bound, ui_container_of(bound->attachments.next, struct tie, link));
@@ -370,24 +446,32 @@ static void binder_unbind(struct ui_bound *bound)
 		ui_assert(!ret);
 		pthread_mutex_lock(&ctx->attach);
 	}
+	if (bound->vdevice)
+		ui_vdevice_unbind(bound);
+	forget_requests(bound);
 	ui_list_del(&bound->link);
 	pthread_mutex_unlock(&ctx->attach);
 	ui_obj_retire(ctx, &bound->obj);
 	ui_device_release(bound->dev, ctx);
 	ui_free(bound);
-	ui_iommufd_close(ctx);
+	if (hold)
+		ui_iommufd_close(ctx);
 }
+
+const struct ui_binder_ops ui_iommufd_binder_ops = {
+	.bind = binder_bind,
+	.attach = binder_attach,
+	.detach = binder_detach,
+	.unbind = ui_bound_unbind,
+	.tie_group = ui_iommufd_tie_group,
+	.untie_group = ui_iommufd_untie_group,
+	.open_device = ui_iommufd_open_device,
+	.close_device = ui_bound_unbind,
+};
 
 struct ui_binder ui_iommufd_binder(struct ui_iommufd *ctx)
 {
-	static const struct ui_binder_ops ops = {
-		.bind = binder_bind,
-		.attach = binder_attach,
-		.detach = binder_detach,
-		.unbind = binder_unbind,
-	};
-
-	return (struct ui_binder){ .ops = &ops, .ctx = ctx };
+	return (struct ui_binder){ .ops = ctx->type1 ? &ui_type1_binder_ops : &ui_iommufd_binder_ops, .ctx = ctx };
 }
 
 static int hw_info(struct ui_device *dev, struct ui_uapi_hw_info *cmd)
@@ -406,9 +490,12 @@ static int hw_info(struct ui_device *dev, struct ui_uapi_hw_info *cmd)
 	cmd->data_len = info.data_bytes;
 	cmd->out_data_type = info.type;
 	cmd->out_max_pasid_log2 = ui_device_pasid_bits(dev);
+	/* The driver tells what the kind can; these are the device's. */
 	cmd->out_capabilities = info.capabilities & ~(u64)UI_UAPI_HW_CAP_DIRTY_TRACKING;
 	if (ui_device_dirty_capable(dev))
 		cmd->out_capabilities |= UI_UAPI_HW_CAP_DIRTY_TRACKING;
+	if (!ui_device_pasid_bits(dev))
+		cmd->out_capabilities &= ~(u64)(UI_UAPI_HW_CAP_PASID_EXEC | UI_UAPI_HW_CAP_PASID_PRIV);
 	return 0;
 }
 

@@ -39,7 +39,7 @@ static const struct row rows[] = {
 	ROW(UI_UAPI_IOAS_CHANGE_PROCESS, ioas_change_process, ui_cmd_ioas_change_process),
 	ROW_MIN(UI_UAPI_VEVENTQ_ALLOC, veventq_alloc, offsetof(struct ui_uapi_veventq_alloc, __reserved), ui_cmd_veventq_alloc),
 	ROW(UI_UAPI_HW_QUEUE_ALLOC, hw_queue_alloc, ui_cmd_hw_queue_alloc),
-	ROW(UI_UAPI_IOAS_NOIOMMU_GET_PA, ioas_noiommu_get_pa, ui_cmd_noiommu_get_pa),
+	ROW(UI_UAPI_IOAS_NOIOMMU_GET_PA, ioas_noiommu_get_pa, ui_cmd_ioas_noiommu_get_pa),
 };
 
 static_assert(ui_array_size(rows) == UI_UAPI_END - UI_UAPI_DESTROY, "a row for each number");
@@ -97,6 +97,31 @@ int ui_call_respond(const struct ui_call *call)
 	return ui_user_write(call->arg, call->cmd, n);
 }
 
+int ui_file_respond(const struct ui_call *call, const struct ui_iommufd_file_ops *ops, struct ui_obj *obj, u32 *fd)
+{
+	struct ui_iommufd *ctx = call->ctx;
+	int got = -EOPNOTSUPP, ret;
+
+	ui_obj_use(ctx, obj);
+	ui_iommufd_hold(ctx);
+	if (ctx->env.file_new)
+		got = ctx->env.file_new(ctx->env.arg, ops, obj, 0);
+	ret = got < 0 ? got : 0;
+	if (!ret) {
+		*fd = (u32)got;
+		ret = ui_call_respond(call);
+		if (ret)
+			ctx->env.file_drop(ctx->env.arg, got);
+	}
+	if (ret) {
+		ui_obj_unuse(ctx, obj);
+		ui_iommufd_close(ctx);
+		return ret;
+	}
+	ui_obj_finalize(ctx, obj);
+	return 0;
+}
+
 static long serve(struct ui_iommufd *ctx, const struct row *row, u32 cmd, u64 arg)
 {
 	u64 buf[CMD_MAX_BYTES / sizeof(u64)];
@@ -118,6 +143,8 @@ long ui_iommufd_ioctl(struct ui_iommufd *ctx, u32 cmd, u64 arg)
 {
 	u32 nr = cmd & 0xff, first = UI_UAPI_DESTROY & 0xff;
 
+	if (ctx->type1)
+		return ui_type1_ioctl(ctx, cmd, arg);
 	if (nr >= first && nr - first < ui_array_size(rows))
 		return serve(ctx, &rows[nr - first], cmd, arg);
 	if (ctx->extra && nr >= first) {

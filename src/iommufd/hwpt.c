@@ -3,24 +3,58 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/user.h"
-#include "core/driver.h"
-#include "iommufd/ctx.h"
+#include "iommufd/viommu.h"
 
 #include <errno.h>
 
-int ui_hwpt_new(struct ui_iommufd *ctx, struct ui_ioas_obj *ioas, struct ui_device *dev, unsigned domain_flags, u32 data_type,
-		u64 data_uptr, u32 data_len, struct ui_hwpt **out)
+/* Undoes what its maker did: the domain is not in an IOAS any more, and nobody uses the HWPT. */
+static void give_up(struct ui_iommufd *ctx, struct ui_hwpt *hwpt)
 {
-	const struct ui_user_data data = { .type = data_type, .n_bytes = data_len, .uptr = data_uptr };
+	ui_domain_destroy(hwpt->domain);
+	if (hwpt->fault)
+		ui_fault_disconnect(ctx, hwpt);
+	if (hwpt->viommu)
+		ui_obj_unuse(ctx, &hwpt->viommu->obj);
+	else
+		ui_obj_unuse(ctx, hwpt->parent ? &hwpt->parent->obj : &hwpt->ioas->obj);
+}
+
+static void destroy_paging(struct ui_iommufd *ctx, struct ui_obj *obj)
+{
+	struct ui_hwpt *hwpt = ui_container_of(obj, struct ui_hwpt, obj);
+
+	ui_ioas_remove_domain(hwpt->ioas->ioas, hwpt->domain);
+	give_up(ctx, hwpt);
+	ui_free(hwpt);
+}
+
+static void destroy_nested(struct ui_iommufd *ctx, struct ui_obj *obj)
+{
+	struct ui_hwpt *hwpt = ui_container_of(obj, struct ui_hwpt, obj);
+
+	give_up(ctx, hwpt);
+	ui_free(hwpt);
+}
+
+void ui_hwpt_abort(struct ui_iommufd *ctx, struct ui_hwpt *hwpt)
+{
+	give_up(ctx, hwpt);
+	ui_obj_abort(ctx, &hwpt->obj);
+}
+
+int ui_hwpt_new(struct ui_iommufd *ctx, struct ui_ioas_obj *ioas, struct ui_device *dev, unsigned domain_flags,
+		const struct ui_user_data *data, struct ui_hwpt **out)
+{
 	struct ui_hwpt *hwpt;
 	int ret;
 
 	ret = ui_obj_new(ctx, UI_OBJ_HWPT, sizeof(*hwpt), &hwpt);
 	if (ret)
 		return ret;
+	hwpt->obj.destroy = destroy_paging;
 	ui_list_init(&hwpt->link);
 	hwpt->pasid = domain_flags & UI_DOMAIN_F_PASID;
-	ret = ui_domain_create_paging(dev, domain_flags, &data, &hwpt->domain);
+	ret = ui_domain_create_paging(dev, domain_flags, data, &hwpt->domain);
 	if (ret) {
 		ui_obj_abort(ctx, &hwpt->obj);
 		return ret;
@@ -29,21 +63,6 @@ int ui_hwpt_new(struct ui_iommufd *ctx, struct ui_ioas_obj *ioas, struct ui_devi
 	ui_obj_use(ctx, &ioas->obj);
 	*out = hwpt;
 	return 0;
-}
-
-void ui_hwpt_abort(struct ui_iommufd *ctx, struct ui_hwpt *hwpt)
-{
-	ui_domain_destroy(hwpt->domain);
-	ui_obj_unuse(ctx, &hwpt->ioas->obj);
-	ui_obj_abort(ctx, &hwpt->obj);
-}
-
-void ui_hwpt_destroy(struct ui_iommufd *ctx, struct ui_hwpt *hwpt)
-{
-	ui_ioas_remove_domain(hwpt->ioas->ioas, hwpt->domain);
-	ui_domain_destroy(hwpt->domain);
-	ui_obj_unuse(ctx, &hwpt->ioas->obj);
-	ui_free(hwpt);
 }
 
 enum {
@@ -69,35 +88,131 @@ static unsigned domain_flags(u32 flags)
 	       (flags & UI_UAPI_HWPT_DIRTY_TRACKING ? UI_DOMAIN_F_DIRTY : 0u) | (flags & UI_UAPI_HWPT_PASID ? UI_DOMAIN_F_PASID : 0u);
 }
 
-static int alloc_paging(struct ui_call *call, struct ui_device *dev, struct ui_ioas_obj *ioas)
+/* The last steps of an allocation: page requests, the reply, the number. */
+static int finish(struct ui_call *call, struct ui_hwpt *hwpt)
 {
 	struct ui_uapi_hwpt_alloc *cmd = call->cmd;
+	int ret = 0;
+
+	if (cmd->flags & UI_UAPI_HWPT_FAULT_ID_VALID)
+		ret = ui_fault_connect(call->ctx, hwpt, cmd->fault_id);
+	cmd->out_hwpt_id = hwpt->obj.id;
+	if (!ret)
+		ret = ui_call_respond(call);
+	if (!ret)
+		ui_obj_finalize(call->ctx, &hwpt->obj);
+	return ret;
+}
+
+static struct ui_user_data user_data(const struct ui_uapi_hwpt_alloc *cmd)
+{
+	return (struct ui_user_data){ .type = cmd->data_type, .n_bytes = cmd->data_len, .uptr = cmd->data_uptr };
+}
+
+static int alloc_paging(struct ui_call *call, struct ui_device *dev, struct ui_ioas_obj *ioas)
+{
+	const struct ui_uapi_hwpt_alloc *cmd = call->cmd;
+	const struct ui_user_data data = user_data(cmd);
 	struct ui_hwpt *hwpt;
 	int ret = check_paging_flags(dev, cmd->flags);
 
 	if (!ret)
-		ret = ui_hwpt_new(call->ctx, ioas, dev, domain_flags(cmd->flags), cmd->data_type, cmd->data_uptr, cmd->data_len, &hwpt);
+		ret = ui_hwpt_new(call->ctx, ioas, dev, domain_flags(cmd->flags), &data, &hwpt);
 	if (ret)
 		return ret;
 	ret = ui_ioas_add_domain(ioas->ioas, hwpt->domain);
-	if (ret)
-		goto err_hwpt;
-	/* No id is a fault queue's. */
-	if (cmd->flags & UI_UAPI_HWPT_FAULT_ID_VALID)
-		ret = -ENOENT;
-	cmd->out_hwpt_id = hwpt->obj.id;
-	if (!ret)
-		ret = ui_call_respond(call);
-	if (ret)
-		goto err_domain;
-	ui_obj_finalize(call->ctx, &hwpt->obj);
-	return 0;
-
-err_domain:
-	ui_ioas_remove_domain(ioas->ioas, hwpt->domain);
-err_hwpt:
+	if (!ret) {
+		ret = finish(call, hwpt);
+		if (!ret)
+			return 0;
+		ui_ioas_remove_domain(ioas->ioas, hwpt->domain);
+	}
 	ui_hwpt_abort(call->ctx, hwpt);
 	return ret;
+}
+
+enum { NESTED_FLAGS = UI_UAPI_HWPT_FAULT_ID_VALID | UI_UAPI_HWPT_PASID };
+
+/* A nested HWPT over @parent, through @viommu or (NULL) without; the one that it is made of is used. */
+static int nested_new(struct ui_call *call, struct ui_device *dev, struct ui_hwpt *parent, struct ui_viommu_obj *viommu,
+		      struct ui_hwpt **out)
+{
+	const struct ui_uapi_hwpt_alloc *cmd = call->cmd;
+	const struct ui_user_data data = user_data(cmd);
+	unsigned flags = domain_flags(cmd->flags);
+	struct ui_hwpt *hwpt;
+	int ret = ui_obj_new(call->ctx, UI_OBJ_HWPT_NESTED, sizeof(*hwpt), &hwpt);
+
+	if (ret)
+		return ret;
+	hwpt->obj.destroy = destroy_nested;
+	ui_list_init(&hwpt->link);
+	hwpt->pasid = flags & UI_DOMAIN_F_PASID;
+	if (viommu)
+		ret = viommu->viommu.ops->nested(&viommu->viommu, dev, flags, &data, &hwpt->domain);
+	else
+		ret = ui_device_driver(dev)->nested(dev, parent->domain, flags, &data, &hwpt->domain);
+	if (ret) {
+		ui_obj_abort(call->ctx, &hwpt->obj);
+		return ret;
+	}
+	ui_domain_set_pasid(hwpt->domain, hwpt->pasid);
+	hwpt->ioas = parent->ioas;
+	hwpt->viommu = viommu;
+	hwpt->parent = viommu ? NULL : parent;
+	ui_obj_use(call->ctx, viommu ? &viommu->obj : &parent->obj);
+	*out = hwpt;
+	return 0;
+}
+
+static int alloc_nested(struct ui_call *call, struct ui_device *dev, struct ui_hwpt *parent, struct ui_viommu_obj *viommu)
+{
+	struct ui_hwpt *hwpt;
+	int ret = nested_new(call, dev, parent, viommu, &hwpt);
+
+	if (ret)
+		return ret;
+	ret = finish(call, hwpt);
+	if (ret)
+		ui_hwpt_abort(call->ctx, hwpt);
+	return ret;
+}
+
+static int alloc_over_parent(struct ui_call *call, struct ui_device *dev, struct ui_hwpt *parent)
+{
+	const struct ui_uapi_hwpt_alloc *cmd = call->cmd;
+
+	if ((cmd->flags & ~(u32)NESTED_FLAGS) || !cmd->data_len || !ui_device_driver(dev)->nested)
+		return -EOPNOTSUPP;
+	if (parent->automatic || !(ui_domain_flags(parent->domain) & UI_DOMAIN_F_NEST_PARENT) ||
+	    ui_domain_iommu(parent->domain) != ui_device_iommu(dev))
+		return -EINVAL;
+	return alloc_nested(call, dev, parent, NULL);
+}
+
+static int alloc_over_viommu(struct ui_call *call, struct ui_device *dev, struct ui_viommu_obj *viommu)
+{
+	const struct ui_uapi_hwpt_alloc *cmd = call->cmd;
+
+	if (viommu->viommu.iommu != ui_device_iommu(dev))
+		return -EINVAL;
+	if ((cmd->flags & ~(u32)NESTED_FLAGS) || !cmd->data_len || !viommu->viommu.ops->nested)
+		return -EOPNOTSUPP;
+	return alloc_nested(call, dev, viommu->parent, viommu);
+}
+
+static int alloc(struct ui_call *call, struct ui_device *dev, struct ui_obj *pt)
+{
+	switch (pt->kind) {
+	case UI_OBJ_IOAS:
+		return alloc_paging(call, dev, ui_container_of(pt, struct ui_ioas_obj, obj));
+	case UI_OBJ_HWPT:
+		return alloc_over_parent(call, dev, ui_container_of(pt, struct ui_hwpt, obj));
+	case UI_OBJ_VIOMMU:
+		return alloc_over_viommu(call, dev, ui_container_of(pt, struct ui_viommu_obj, obj));
+	default:
+		return -EINVAL;
+	}
 }
 
 int ui_cmd_hwpt_alloc(struct ui_call *call)
@@ -117,12 +232,7 @@ int ui_cmd_hwpt_alloc(struct ui_call *call)
 	if (!bound)
 		return -ENOENT;
 	pt = ui_obj_get(ctx, cmd->pt_id, UI_OBJ_ANY);
-	if (!pt)
-		ret = -EINVAL;
-	else if (pt->kind == UI_OBJ_IOAS)
-		ret = alloc_paging(call, ui_bound_device(bound), ui_container_of(pt, struct ui_ioas_obj, obj));
-	else
-		ret = pt->kind == UI_OBJ_HWPT ? -EOPNOTSUPP : -EINVAL; /* no kind nests */
+	ret = pt ? alloc(call, ui_bound_device(bound), pt) : -EINVAL;
 	if (pt)
 		ui_obj_put(ctx, pt);
 	ui_obj_put(ctx, (struct ui_obj *)bound);

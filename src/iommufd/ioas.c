@@ -6,13 +6,40 @@
 #include "iommufd/ctx.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 
 #define MAX (~(u64)0)
 
-void ui_ioas_obj_destroy(struct ui_iommufd *ctx, struct ui_ioas_obj *ioas)
+void ui_ioas_obj_destroy(struct ui_iommufd *ctx, struct ui_obj *obj)
 {
+	struct ui_ioas_obj *ioas = ui_container_of(obj, struct ui_ioas_obj, obj);
+
 	ui_ioas_destroy(ioas->ioas);
 	ui_free(ioas);
+}
+
+int ui_ioas_obj_new(struct ui_iommufd *ctx, struct ui_ioas_obj **out)
+{
+	struct ui_ioas_obj *ioas;
+	int ret = ui_obj_new(ctx, UI_OBJ_IOAS, sizeof(*ioas), &ioas);
+
+	if (ret)
+		return ret;
+	ioas->obj.destroy = ui_ioas_obj_destroy;
+	ui_list_init(&ioas->autos);
+	ioas->ioas = ui_ioas_create(&ctx->pages);
+	if (!ioas->ioas) {
+		ui_obj_abort(ctx, &ioas->obj);
+		return -ENOMEM;
+	}
+	*out = ioas;
+	return 0;
+}
+
+void ui_ioas_obj_abort(struct ui_iommufd *ctx, struct ui_ioas_obj *ioas)
+{
+	ui_ioas_destroy(ioas->ioas);
+	ui_obj_abort(ctx, &ioas->obj);
 }
 
 int ui_cmd_ioas_alloc(struct ui_call *call)
@@ -23,16 +50,13 @@ int ui_cmd_ioas_alloc(struct ui_call *call)
 
 	if (cmd->flags)
 		return -EOPNOTSUPP;
-	ret = ui_obj_new(call->ctx, UI_OBJ_IOAS, sizeof(*ioas), &ioas);
+	ret = ui_ioas_obj_new(call->ctx, &ioas);
 	if (ret)
 		return ret;
-	ui_list_init(&ioas->autos);
-	ioas->ioas = ui_ioas_create(&call->ctx->pages);
 	cmd->out_ioas_id = ioas->obj.id;
-	ret = ioas->ioas ? ui_call_respond(call) : -ENOMEM;
+	ret = ui_call_respond(call);
 	if (ret) {
-		ui_ioas_destroy(ioas->ioas);
-		ui_obj_abort(call->ctx, &ioas->obj);
+		ui_ioas_obj_abort(call->ctx, ioas);
 		return ret;
 	}
 	ui_obj_finalize(call->ctx, &ioas->obj);
@@ -258,4 +282,27 @@ int ui_cmd_ioas_unmap(struct ui_call *call)
 		return ret;
 	cmd->length = removed;
 	return ui_call_respond(call);
+}
+
+int ui_cmd_ioas_noiommu_get_pa(struct ui_call *call)
+{
+	const struct ui_uapi_ioas_noiommu_get_pa *cmd = call->cmd;
+	struct ui_ioas_obj *ioas;
+	bool mapped;
+
+	if (!ui_iommufd_capable(call->ctx, CAP_SYS_RAWIO))
+		return -EPERM;
+	if (cmd->flags || cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (!cmd->length)
+		return -EINVAL;
+	if (cmd->iova == MAX)
+		return -EOVERFLOW;
+	ioas = ui_obj_get(call->ctx, cmd->ioas_id, UI_OBJ_IOAS);
+	if (!ioas)
+		return -ENOENT;
+	mapped = ui_ioas_is_mapped(ioas->ioas, cmd->iova);
+	ui_obj_put(call->ctx, &ioas->obj);
+	/* Every domain here translates: none hands out where memory really lies. */
+	return mapped ? -EOPNOTSUPP : -ENOENT;
 }

@@ -9,6 +9,7 @@
 #include "base/types.h"
 #include "core/bind.h"
 
+struct ui_account;
 struct ui_iommufd;
 struct ui_ioas;
 
@@ -31,7 +32,10 @@ struct ui_iommufd_file_ops {
  * caller (base/user.h): of this process, unless whoever serves another one has set it.
  */
 struct ui_iommufd_env {
-	/* Makes [@va, @va + @n_bytes) present, for writing if @write, as pinning would. 0 or -EFAULT. NULL: ui_safe_probe(). */
+	/*
+	 * Makes [@va, @va + @n_bytes) present, for writing if @write, as pinning would. 0; -EFAULT; -ENOMEM. Always asked about pages
+	 * after pinned() was told of them, by the same thread. NULL: ui_safe_probe().
+	 */
 	int (*pin)(void *arg, u64 va, u64 n_bytes, bool write);
 	/*
 	 * A range of whole pages of user memory begins or stops being in use by devices: whoever watches munmap wants to know. Ranges of
@@ -39,27 +43,39 @@ struct ui_iommufd_env {
 	 * after ui_iommufd_move_pages() at their new place. Called with locks held: must not call back. May be NULL.
 	 */
 	void (*pinned)(void *arg, u64 va, u64 n_bytes, bool now);
-	/* Maps a file range (page-aligned) into this process for MAP_FILE, shared. 0 with *va; -EBADF; -ENOMEM; any other error means
+	/* Maps a file range (aligned to the file's pages) into this process for MAP_FILE, shared. 0 with *va; -EBADF; -ENOMEM; any other error means
 	 * that the memory can be mapped where no device uses it, and gives -EINVAL where one does. NULL: mmap of @fd, and only files
 	 * in memory. */
 	int (*map_file)(void *arg, int fd, u64 offset, u64 n_bytes, bool write, u64 *va);
 	void (*unmap_file)(void *arg, u64 va, u64 n_bytes);
+	/*
+	 * The caller is another process: maps [@va, @va + @n_bytes) of its memory into this one, the same pages. 0 with *@here, where @va
+	 * is, in a page at the same place; or an error, which every attempt to pin will give. pin() is asked about pages there as about
+	 * others, and pinned() tells of them. NULL: -EFAULT. unmap_caller() takes it back, with the same length.
+	 */
+	int (*map_caller)(void *arg, u64 va, u64 n_bytes, bool write, u64 *here);
+	void (*unmap_caller)(void *arg, u64 here, u64 n_bytes);
 	/* Is the descriptor the embedder's stand-in for a device, which is no file in memory whatever it is made of? NULL: never. */
 	bool (*stands_in)(void *arg, int fd);
 	/*
-	 * A new descriptor (close-on-exec) in the caller's process with @obj behind it; or a negative errno, -EOPNOTSUPP where there are
-	 * none (NULL, too). The program may use it at once. @memory_bytes: it is also a file of that length, which can be mapped; else 0.
+	 * A new descriptor (close-on-exec) in the caller's process with @obj, which is behind no other, behind it; or a negative errno,
+	 * -EOPNOTSUPP where there are none (NULL, too). Within a call, no lock held. Until that call has ended nothing is asked of @obj,
+	 * and no release() comes, whatever the program does with the number. @memory_bytes: it is also a file of that length, which can be mapped; else 0.
 	 */
 	int (*file_new)(void *arg, const struct ui_iommufd_file_ops *ops, void *obj, u64 memory_bytes);
-	/* Takes a descriptor back that file_new() just gave and the program was never told about: no release() follows. */
+	/* Takes a descriptor back that file_new() gave in the same call: no release() follows. No lock held. */
 	void (*file_drop)(void *arg, int fd);
 	/* poll() on the descriptors with @obj behind them says readable (or not) from now on. Any thread, locks held: must not call back. */
 	void (*file_readable)(void *arg, void *obj, bool now);
 	/* The object behind a descriptor of the caller's, made with @ops, held until file_put(). NULL: it is something else. */
 	void *(*file_get)(void *arg, int fd, const struct ui_iommufd_file_ops *ops);
-	void (*file_put)(void *arg, void *obj);
-	/* Has the caller the capability (CAP_* of linux/capability.h)? NULL: all of them, since a context belongs to who opened it. */
+	void (*file_put)(void *arg, void *obj); /* no lock held: the descriptor may have been closed meanwhile, and release() comes */
+	/* Has the caller the capability (CAP_* of linux/capability.h)? NULL: CAP_IPC_LOCK, which lifts a limit, as the
+	 * system says; all others, since a context belongs to who opened it. */
 	bool (*capable)(void *arg, unsigned cap);
+	/* What is pinned is counted there against RLIMIT_MEMLOCK, for all contexts of the process together; outlives them. NULL: each
+	 * context counts for itself. */
+	struct ui_account *account;
 	/* The context is gone and calls nothing any more. May be NULL. */
 	void (*gone)(void *arg);
 	void *arg;
@@ -67,6 +83,11 @@ struct ui_iommufd_env {
 
 /* One open() of /dev/iommu. @env is copied; NULL: defaults. NULL without memory. Starts with one reference. */
 struct ui_iommufd *ui_iommufd_open(const struct ui_iommufd_env *env);
+/*
+ * One open() of /dev/vfio/vfio: a VFIO container, which knows the container's calls as the kernel's type1 driver does, and groups
+ * (ui_binder_ops.tie_group). What @env says of pinning decides which memory can be mapped. Otherwise used like an iommufd.
+ */
+struct ui_iommufd *ui_iommufd_open_container(const struct ui_iommufd_env *env);
 /* Drops the reference of the descriptor; bound devices keep the context alive until they unbind. */
 void ui_iommufd_close(struct ui_iommufd *ctx);
 /*

@@ -19,7 +19,7 @@ static int option_rlimit(struct ui_iommufd *ctx, struct ui_uapi_option *cmd)
 	}
 	if (cmd->op != UI_UAPI_OPTION_OP_SET)
 		return -EOPNOTSUPP;
-	if (ctx->env.capable && !ctx->env.capable(ctx->env.arg, CAP_SYS_RESOURCE))
+	if (!ui_iommufd_capable(ctx, CAP_SYS_RESOURCE))
 		return -EPERM;
 	pthread_mutex_lock(&ctx->lock);
 	if (ctx->n_objects)
@@ -104,30 +104,44 @@ int ui_cmd_vfio_ioas(struct ui_call *call)
 	}
 }
 
-/* Nothing is charged to a process, so there is nothing to move; what cannot move is refused all the same. */
-int ui_cmd_ioas_change_process(struct ui_call *call)
+/* The objects behind all areas of the context, which must all be files. */
+static int list_all(struct ui_iommufd *ctx, struct ui_pages_list *list)
 {
-	const struct ui_uapi_ioas_change_process *cmd = call->cmd;
-	struct ui_iommufd *ctx = call->ctx;
 	struct ui_obj *obj;
 	int ret = 0;
 	u32 id = 0;
 
-	if (cmd->__reserved)
-		return -EOPNOTSUPP;
 	pthread_mutex_lock(&ctx->lock);
 	while (!ret && (obj = ui_ids_next(&ctx->ids, &id))) {
-		bool busy, all;
-
 		if (obj->kind != UI_OBJ_IOAS || obj->dying)
 			continue;
 		obj->calls++;
 		pthread_mutex_unlock(&ctx->lock);
-		all = ui_ioas_all_files(ui_container_of(obj, struct ui_ioas_obj, obj)->ioas, &busy);
-		ret = !all ? -EINVAL : busy ? -EBUSY : 0;
+		ret = ui_ioas_list_files(ui_container_of(obj, struct ui_ioas_obj, obj)->ioas, list);
 		ui_obj_put(ctx, obj);
 		pthread_mutex_lock(&ctx->lock);
 	}
 	pthread_mutex_unlock(&ctx->lock);
+	return ret;
+}
+
+int ui_cmd_ioas_change_process(struct ui_call *call)
+{
+	const struct ui_uapi_ioas_change_process *cmd = call->cmd;
+	struct ui_iommufd *ctx = call->ctx;
+	struct ui_pages_list list = { 0 };
+	struct ui_payer *payer;
+	int ret;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	payer = ui_payer_get(ctx->account);
+	if (!payer)
+		return -ENOMEM;
+	ret = list_all(ctx, &list);
+	if (!ret)
+		ret = ui_pages_charge_to(&ctx->pages, list.pages, list.n, payer);
+	ui_pages_list_free(&list);
+	ui_payer_put(payer);
 	return ret;
 }

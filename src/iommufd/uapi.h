@@ -131,7 +131,12 @@ struct ui_uapi_hw_info {
 	u64 out_capabilities;
 };
 
-enum { UI_UAPI_HW_CAP_DIRTY_TRACKING = 1 };
+enum {
+	UI_UAPI_HW_CAP_DIRTY_TRACKING = 1,
+	UI_UAPI_HW_CAP_PASID_EXEC = 2,
+	UI_UAPI_HW_CAP_PASID_PRIV = 4,
+	UI_UAPI_HW_CAP_ATS_NOT_SUPPORTED = 8,
+};
 
 enum { UI_UAPI_DIRTY_TRACKING_ENABLE = 1 };
 
@@ -154,6 +159,26 @@ struct ui_uapi_hwpt_invalidate {
 
 struct ui_uapi_fault_alloc {
 	u32 size, flags, out_fault_id, out_fault_fd;
+};
+
+/* What read() of a fault queue gives and write() takes. */
+enum { UI_UAPI_PGFAULT_PASID_VALID = 1, UI_UAPI_PGFAULT_LAST_PAGE = 2 };
+
+struct ui_uapi_pgfault {
+	u32 flags, dev_id, pasid, grpid, perm, __reserved;
+	u64 addr;
+	u32 length, cookie;
+};
+
+struct ui_uapi_page_response {
+	u32 cookie, code;
+};
+
+/* What read() of an event queue gives, the event's own data behind it. */
+enum { UI_UAPI_VEVENT_LOST = 1 };
+
+struct ui_uapi_vevent_header {
+	u32 flags, sequence;
 };
 
 struct ui_uapi_viommu_alloc {
@@ -204,6 +229,9 @@ UI_UAPI_SIZE(hwpt_get_dirty_bitmap, 48);
 UI_UAPI_SIZE(hwpt_invalidate, 32);
 UI_UAPI_SIZE(fault_alloc, 16);
 UI_UAPI_SIZE(ioas_map_file, 40);
+UI_UAPI_SIZE(pgfault, 40);
+UI_UAPI_SIZE(page_response, 8);
+UI_UAPI_SIZE(vevent_header, 8);
 UI_UAPI_SIZE(viommu_alloc, 40);
 UI_UAPI_SIZE(vdevice_alloc, 24);
 UI_UAPI_SIZE(ioas_change_process, 8);
@@ -227,6 +255,8 @@ UI_UAPI_AT(hw_info, out_max_pasid_log2, 28);
 UI_UAPI_AT(hw_info, out_capabilities, 32);
 UI_UAPI_AT(hwpt_get_dirty_bitmap, data, 40);
 UI_UAPI_AT(hwpt_invalidate, entry_num, 24);
+UI_UAPI_AT(pgfault, addr, 24);
+UI_UAPI_AT(pgfault, cookie, 36);
 UI_UAPI_AT(viommu_alloc, out_viommu_id, 20);
 UI_UAPI_AT(veventq_alloc, out_veventq_fd, 24);
 UI_UAPI_AT(hw_queue_alloc, nesting_parent_iova, 24);
@@ -241,6 +271,7 @@ enum {
 	UI_UAPI_VFIO_IOMMU_GET_INFO = UI_UAPI_TYPE | 112,
 	UI_UAPI_VFIO_IOMMU_MAP_DMA,
 	UI_UAPI_VFIO_IOMMU_UNMAP_DMA,
+	UI_UAPI_VFIO_IOMMU_DIRTY_PAGES = UI_UAPI_TYPE | 117,
 };
 
 /* Extensions, and what SET_IOMMU takes. */
@@ -249,6 +280,7 @@ enum {
 	UI_UAPI_VFIO_TYPE1V2 = 3,
 	UI_UAPI_VFIO_DMA_CC = 4,
 	UI_UAPI_VFIO_UNMAP_ALL = 9,
+	UI_UAPI_VFIO_UPDATE_VADDR = 10,
 };
 
 enum { UI_UAPI_VFIO_INFO_PGSIZES = 1, UI_UAPI_VFIO_INFO_CAPS = 2 };
@@ -264,7 +296,13 @@ struct ui_uapi_vfio_cap {
 	u32 next; /* offset from the beginning of the info; 0: last */
 };
 
-enum { UI_UAPI_VFIO_CAP_IOVA_RANGE = 1, UI_UAPI_VFIO_CAP_DMA_AVAIL = 3 };
+enum { UI_UAPI_VFIO_CAP_IOVA_RANGE = 1, UI_UAPI_VFIO_CAP_MIGRATION = 2, UI_UAPI_VFIO_CAP_DMA_AVAIL = 3 };
+
+struct ui_uapi_vfio_cap_migration {
+	struct ui_uapi_vfio_cap header;
+	u32 flags, pad;
+	u64 pgsize_bitmap, max_dirty_bitmap_size;
+};
 
 struct ui_uapi_vfio_cap_avail {
 	struct ui_uapi_vfio_cap header;
@@ -277,20 +315,40 @@ struct ui_uapi_vfio_cap_ranges {
 	/* ranges follow */
 };
 
-enum { UI_UAPI_VFIO_MAP_READ = 1, UI_UAPI_VFIO_MAP_WRITE = 2 };
+enum { UI_UAPI_VFIO_MAP_READ = 1, UI_UAPI_VFIO_MAP_WRITE = 2, UI_UAPI_VFIO_MAP_VADDR = 4 };
 
 struct ui_uapi_vfio_map {
 	u32 argsz, flags;
 	u64 vaddr, iova, size;
 };
 
-enum { UI_UAPI_VFIO_UNMAP_ALL_FLAG = 2 };
+enum { UI_UAPI_VFIO_UNMAP_DIRTY = 1, UI_UAPI_VFIO_UNMAP_ALL_FLAG = 2, UI_UAPI_VFIO_UNMAP_VADDR = 4 };
 
 struct ui_uapi_vfio_unmap {
 	u32 argsz, flags;
 	u64 iova, size;
 };
 
+struct ui_uapi_vfio_bitmap {
+	u64 pgsize, size, data;
+};
+
+enum { UI_UAPI_VFIO_DIRTY_START = 1, UI_UAPI_VFIO_DIRTY_STOP = 2, UI_UAPI_VFIO_DIRTY_GET_BITMAP = 4 };
+
+struct ui_uapi_vfio_dirty {
+	u32 argsz, flags;
+	/* GET_BITMAP: a ui_uapi_vfio_dirty_get follows */
+};
+
+struct ui_uapi_vfio_dirty_get {
+	u64 iova, size;
+	struct ui_uapi_vfio_bitmap bitmap;
+};
+
+UI_UAPI_SIZE(vfio_cap_migration, 32);
+UI_UAPI_SIZE(vfio_bitmap, 24);
+UI_UAPI_SIZE(vfio_dirty, 8);
+UI_UAPI_SIZE(vfio_dirty_get, 40);
 UI_UAPI_SIZE(vfio_info, 24);
 UI_UAPI_SIZE(vfio_cap, 8);
 UI_UAPI_SIZE(vfio_cap_avail, 12);

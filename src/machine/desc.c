@@ -67,6 +67,15 @@ static bool rid_taken(const struct ui_machine_desc *desc, u32 rid)
 	return false;
 }
 
+static bool group_taken(const struct ui_machine_desc *desc, u32 group)
+{
+	for (unsigned i = 0; i < desc->n_devices; i++) {
+		if (desc->devices[i].group == group)
+			return true;
+	}
+	return false;
+}
+
 /* Appends to @list, which stays a string; cut when full. */
 static void list_add(char *list, size_t list_bytes, const char *item)
 {
@@ -97,37 +106,51 @@ static bool model_key(const struct ui_pci_model *model, const char *key)
 
 static int unknown_key(const struct ui_pci_model *model, const char *key, char *err, size_t err_bytes)
 {
-	char known[256] = "rid, pasid-bits";
+	char known[256] = "rid, pasid-bits, group";
 
 	for (const char *const *k = model->option_keys; k && *k; k++)
 		list_add(known, sizeof(known), *k);
 	return fail(err, err_bytes, "device %s: unknown key \"%s\"; known: %s", model->name, key, known);
 }
 
+/* A whole number of at most @max_digits, and at most @max. */
+static bool small_number(const char *text, size_t max_digits, unsigned long max, unsigned long *val)
+{
+	return number(&text, 10, max_digits, "", val) && *val <= max;
+}
+
+/* What a SPEC says besides what goes to the device at once. */
+struct given {
+	bool rid, group;
+};
+
 /* One "key=value" of a SPEC; @item is the caller's copy and is cut up. */
-static int device_item(struct ui_machine_dev *dev, const struct ui_pci_model *model, char *item, bool *has_rid, char *err,
+static int device_item(struct ui_machine_dev *dev, const struct ui_pci_model *model, char *item, struct given *given, char *err,
 		       size_t err_bytes)
 {
 	char *value = strchr(item, '=');
 	size_t len = strlen(dev->options);
-	unsigned long bits;
+	unsigned long val;
 
 	if (value)
 		*value++ = 0;
-	if (strcmp(item, "rid") && strcmp(item, "pasid-bits") && !model_key(model, item))
+	if (strcmp(item, "rid") && strcmp(item, "pasid-bits") && strcmp(item, "group") && !model_key(model, item))
 		return unknown_key(model, item, err, err_bytes);
 	if (!value)
 		return fail(err, err_bytes, "device %s: key \"%s\" needs a value", model->name, item);
 	if (!strcmp(item, "rid")) {
 		if (ui_machine_rid_parse(value, &dev->rid))
 			return fail(err, err_bytes, "device %s: rid \"%s\" is not like 0000:01:00.0", model->name, value);
-		*has_rid = true;
+		given->rid = true;
 	} else if (!strcmp(item, "pasid-bits")) {
-		const char *pos = value;
-
-		if (!number(&pos, 10, 2, "", &bits) || bits > 20)
+		if (!small_number(value, 2, 20, &val))
 			return fail(err, err_bytes, "device %s: pasid-bits \"%s\" is not a number from 0 to 20", model->name, value);
-		dev->pasid_bits = (u8)bits;
+		dev->pasid_bits = (u8)val;
+	} else if (!strcmp(item, "group")) {
+		if (!small_number(value, 4, UI_MACHINE_MAX_GROUP, &val))
+			return fail(err, err_bytes, "device %s: group \"%s\" is not a number from 0 to %d", model->name, value, UI_MACHINE_MAX_GROUP);
+		dev->group = (u32)val;
+		given->group = true;
 	} else if ((size_t)snprintf(dev->options + len, sizeof(dev->options) - len, "%s%s=%s", len ? "," : "", item, value) >=
 		   sizeof(dev->options) - len) {
 		return fail(err, err_bytes, "device %s: options are longer than %zu bytes", model->name, sizeof(dev->options) - 1);
@@ -140,7 +163,7 @@ int ui_machine_desc_add(struct ui_machine_desc *desc, const char *spec, char *er
 	const struct ui_pci_model *model;
 	struct ui_machine_dev dev = { .pasid_bits = 16 };
 	char copy[512], *rest = copy, *item;
-	bool has_rid = false;
+	struct given given = { 0 };
 	int ret;
 
 	if (desc->n_devices == UI_MACHINE_MAX_DEVICES)
@@ -154,14 +177,16 @@ int ui_machine_desc_add(struct ui_machine_desc *desc, const char *spec, char *er
 		return unknown_type(item, err, err_bytes);
 	strcpy(dev.type, item);
 	while ((item = strsep(&rest, ",")) != NULL) {
-		ret = device_item(&dev, model, item, &has_rid, err, err_bytes);
+		ret = device_item(&dev, model, item, &given, err, err_bytes);
 		if (ret)
 			return ret;
 	}
-	for (u32 bus = 1; !has_rid && bus < 256; bus++) {
+	for (u32 bus = 1; !given.rid && bus < 256; bus++) {
 		dev.rid = bus << 8;
-		has_rid = !rid_taken(desc, dev.rid);
+		given.rid = !rid_taken(desc, dev.rid);
 	}
+	while (!given.group && group_taken(desc, dev.group))
+		dev.group++;
 	if (rid_taken(desc, dev.rid)) {
 		char rid[13];
 
@@ -242,8 +267,8 @@ int ui_machine_desc_print(const struct ui_machine_desc *desc, char *text, size_t
 		char spec[512], rid[13];
 
 		ui_machine_rid_print(dev->rid, rid);
-		snprintf(spec, sizeof(spec), "%s,rid=%s,pasid-bits=%u%s%s", dev->type, rid, dev->pasid_bits, dev->options[0] ? "," : "",
-			 dev->options);
+		snprintf(spec, sizeof(spec), "%s,rid=%s,pasid-bits=%u,group=%u%s%s", dev->type, rid, dev->pasid_bits, dev->group,
+			 dev->options[0] ? "," : "", dev->options);
 		put_item(&t, "device", spec);
 	}
 	if (t.pos > t.end)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/instance.h"
 #include "base/alloc.h"
+#include "base/log.h"
 #include "base/sys.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -14,6 +16,7 @@ static const struct {
 	const char *kind, *driver;
 } kinds[] = {
 	{ "generic", "generic" },
+	{ "vtd", "vtd" },
 	{ "mock", "generic" },
 };
 
@@ -33,7 +36,7 @@ bool ui_machine_kind_known(const char *kind)
 
 const char *ui_machine_kinds(void)
 {
-	return "generic, mock";
+	return "generic, vtd, mock";
 }
 
 static int device_bars(struct ui_machine_pci *dev, const struct ui_pci_model *model)
@@ -54,7 +57,7 @@ static int device_bars(struct ui_machine_pci *dev, const struct ui_pci_model *mo
 static int device_create(struct ui_machine *machine, const struct ui_machine_dev *desc, struct ui_machine_pci *dev, char *err,
 			 size_t err_bytes)
 {
-	struct ui_device_cfg cfg = { .rid = desc->rid, .pasid_bits = desc->pasid_bits, .name = dev->name };
+	struct ui_device_cfg cfg = { .rid = desc->rid, .pasid_bits = desc->pasid_bits, .name = dev->name, .group = desc->group + 1 };
 
 	snprintf(err, err_bytes, "out of memory");
 	dev->model = ui_pci_model_find(desc->type);
@@ -109,6 +112,18 @@ static void device_destroy(struct ui_machine_pci *dev)
 	for (unsigned i = 0; i < UI_PCI_N_BARS; i++) {
 		if (dev->bar_mem[i])
 			ui_sys_munmap(dev->bar_mem[i], dev->model->bars[i].n_bytes);
+	}
+}
+
+void ui_machine_log(const struct ui_machine *machine)
+{
+	struct ui_dma_stats stats;
+
+	for (unsigned i = 0; i < machine->n_devices; i++) {
+		ui_dma_stats(machine->devices[i].port, &stats);
+		ui_log(UI_LOG_INFO, "device %s: DMA of %" PRIu64 " bytes, %" PRIu64 " TLB hits, %" PRIu64 " walks, %" PRIu64
+		       " of them nested, %" PRIu64 " faults", machine->devices[i].name, stats.bytes, stats.tlb_hits, stats.walks,
+		       stats.nested_walks, stats.faults);
 	}
 }
 

@@ -29,9 +29,11 @@ struct ui_machine {
 int ui_machine_create(const struct ui_machine_desc *desc, struct ui_machine **out, char *err, size_t err_bytes);
 /* Nothing is open, bound or mapped any more. NULL is a no-op. */
 void ui_machine_destroy(struct ui_machine *machine);
+/* What the devices did so far, a line for each to the log (UI_LOG_INFO). Any thread. */
+void ui_machine_log(const struct ui_machine *machine);
 
 bool ui_machine_kind_known(const char *kind);
-/* "generic, mock" for messages. */
+/* "generic, vtd, mock" for messages. */
 const char *ui_machine_kinds(void);
 
 #endif

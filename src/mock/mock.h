@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kind `mock`: what the kernel's iommufd selftests talk to, by a test command of their own (number 0xa0). It stands beside the
- * front door and is loaded only where it is asked for.
- *
- * Served: ADD_RESERVED, MD_CHECK_REFS and SET_TEMP_MEMORY_LIMIT. Every other operation answers as one that the kernel does not know
- * (EOPNOTSUPP).
+ * The kind `mock`: what the kernel's iommufd selftests talk to, by a test command of their own (number 0xa0, 23 operations). It
+ * stands beside the front door and is loaded only where it is asked for: an iommu of its own with devices that a test makes, looks
+ * into domains and counts of pins, accesses, page requests and events on demand.
  */
 #ifndef UI_MOCK_H
 #define UI_MOCK_H
@@ -13,7 +11,7 @@
 
 struct ui_mock;
 
-/* One for the process: it counts the pins of all contexts. NULL without memory. */
+/* One for the process: the iommu of all its mock devices, and the pins of all contexts. NULL without memory. */
 struct ui_mock *ui_mock_create(void);
 /* Every context that ui_mock_open() made is gone. NULL is a no-op. */
 void ui_mock_destroy(struct ui_mock *mock);

@@ -23,7 +23,7 @@
 
 #include "pgtable/pgtable.h"
 
-#define UI_PT_MAX_LEVELS 5u
+#define UI_PT_MAX_LEVELS 12u
 #define UI_PT_ENTRY_LG2 3u
 
 enum ui_pt_kind { UI_PT_ABSENT, UI_PT_TABLE, UI_PT_LEAF };
@@ -82,7 +82,7 @@ struct ui_pt_instance {
 	const struct ui_pt_fmt *fmt;
 	const struct ui_pt_ops *ops;
 	enum ui_walk_status (*walk_table)(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova,
-					  unsigned access, struct ui_walk *out);
+					  unsigned access, struct ui_walk *out, struct ui_walk_at *at);
 };
 
 extern const struct ui_pt_instance ui_pt_instance_toy;
@@ -90,6 +90,8 @@ extern const struct ui_pt_instance ui_pt_instance_x86_64;
 extern const struct ui_pt_instance ui_pt_instance_vtdss;
 extern const struct ui_pt_instance ui_pt_instance_arm_s1;
 extern const struct ui_pt_instance ui_pt_instance_arm_s2;
+extern const struct ui_pt_instance ui_pt_instance_mock;
+extern const struct ui_pt_instance ui_pt_instance_mock_huge;
 
 UI_ALWAYS_INLINE unsigned ui_pt_granule(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c)
 {

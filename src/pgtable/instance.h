@@ -48,9 +48,9 @@
 		return ui_pt_dump_with(&(f), pt, fn, arg);							\
 	}													\
 	static enum ui_walk_status id##_op_walk_table(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova, \
-						   unsigned access, struct ui_walk *out)			\
+						   unsigned access, struct ui_walk *out, struct ui_walk_at *at)	\
 	{													\
-		return ui_pt_walk_foreign(&(f), cfg, mem, iova, access, out);					\
+		return ui_pt_walk_foreign(&(f), cfg, mem, iova, access, out, at);				\
 	}													\
 	static const struct ui_pt_ops id##_ops = {								\
 		.name = (title),										\

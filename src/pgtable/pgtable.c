@@ -10,6 +10,8 @@ static const struct ui_pt_instance *const instances[UI_PT_N_FORMATS] = {
 	[UI_PT_VTDSS] = &ui_pt_instance_vtdss,
 	[UI_PT_ARM_S1] = &ui_pt_instance_arm_s1,
 	[UI_PT_ARM_S2] = &ui_pt_instance_arm_s2,
+	[UI_PT_MOCK] = &ui_pt_instance_mock,
+	[UI_PT_MOCK_HUGE] = &ui_pt_instance_mock_huge,
 };
 
 const struct ui_pt_ops *ui_pt_ops(enum ui_pt_format format)
@@ -148,7 +150,15 @@ void ui_pt_walk_cfg(const struct ui_pt *pt, struct ui_walk_cfg *out)
 enum ui_walk_status ui_walk_table(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova, unsigned access,
 				  struct ui_walk *out)
 {
-	return instances[cfg->format]->walk_table(cfg, mem, iova, access, out);
+	struct ui_walk_at at = { .lg2 = 0 };
+
+	return instances[cfg->format]->walk_table(cfg, mem, iova, access, out, &at);
+}
+
+enum ui_walk_status ui_walk_table_at(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova, unsigned access,
+				     struct ui_walk *out, struct ui_walk_at *at)
+{
+	return instances[cfg->format]->walk_table(cfg, mem, iova, access, out, at);
 }
 
 struct dump {

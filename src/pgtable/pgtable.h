@@ -71,12 +71,14 @@ enum ui_pt_format {
 	UI_PT_VTDSS,  /* VT-d second stage */
 	UI_PT_ARM_S1, /* VMSAv8-64 stage 1 */
 	UI_PT_ARM_S2,
+	UI_PT_MOCK,   /* the kind mock: every power of two from 2 KiB to 4 MiB */
+	UI_PT_MOCK_HUGE, /* the same: 4 KiB and 1 MiB */
 	UI_PT_N_FORMATS,
 };
 
 struct ui_pt_cfg {
 	enum ui_pt_format format;
-	u8 granule_lg2;   /* 12; Arm also 14 and 16 */
+	u8 granule_lg2;   /* 12; Arm also 14 and 16; mock 11, toy 4 */
 	u8 ia_bits;       /* input address bits: 39, 48, 57, ... as the format allows */
 	u8 oa_bits;       /* output address bits */
 	bool sign_extend; /* x86 first stage: addresses are canonical, only the lower half is mapped */
@@ -184,6 +186,7 @@ struct ui_walk_cfg {
 	bool set_accessed; /* the walker sets accessed bits (else a clear one is as the format says) */
 	bool set_dirty;    /* the walker sets dirty bits; else a write to a clean page is as the format says */
 	bool write_protect; /* x86: supervisor writes honour R/W = 0 (WPE) */
+	u8 refused;         /* UI_PROT_*: accesses that ask for any of it are refused as a whole (VT-d: PRIV without SRE, EXEC without ERS) */
 	bool no_table_attrs; /* Arm stage 1: rights in table entries are ignored (HAD) */
 	u64 page_sizes; /* x86, VT-d: leaves that the hardware has, bit n = 2^n bytes; others are reserved; 0: all */
 	u64 reserved;   /* further bits that are reserved in every present entry (VT-d: 11 without snoop control, ...) */
@@ -195,5 +198,17 @@ void ui_pt_walk_cfg(const struct ui_pt *pt, struct ui_walk_cfg *out);
  * faster than it can be marked is UI_WALK_ABORT. */
 enum ui_walk_status ui_walk_table(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova, unsigned access,
 				  struct ui_walk *out);
+
+/* A table on the way of a walk, with all that the walk needs to know of the tables above it. */
+struct ui_walk_at {
+	u64 table; /* its address, as ui_walk_mem.load would be given it */
+	u64 acc;   /* what the tables above leave of rights, in the format's own encoding */
+	u8 level;
+	u8 lg2;    /* log2 of the input bytes under the table; 0: none, a walk begins at the top */
+};
+/* As ui_walk_table(), from *@at on, which an earlier walk with this @cfg left for an address under the same table. *@at becomes
+ * the last table looked at, with lg2 0 when there was none. */
+enum ui_walk_status ui_walk_table_at(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova, unsigned access,
+				     struct ui_walk *out, struct ui_walk_at *at);
 
 #endif

@@ -227,15 +227,39 @@ UI_ALWAYS_INLINE bool ui_pt_walk_cfg_sane(const struct ui_pt_fmt *f, const struc
 
 UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_foreign(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c,
 							const struct ui_walk_mem *mem, u64 iova, unsigned access,
-							struct ui_walk *out)
+							struct ui_walk *out, struct ui_walk_at *at)
 {
 	const struct ui_pt_reader rd = { .mem = mem, .delta = 0 };
+	bool from_top = !at->lg2;
+	enum ui_walk_status status = UI_WALK_RESERVED;
+	struct ui_pt_pos pos;
+	unsigned level;
 
-	if (!ui_pt_walk_cfg_sane(f, c)) {
-		*out = (struct ui_walk){ .level = c->top_level };
+	*out = (struct ui_walk){ .level = c->top_level };
+	at->lg2 = 0;
+	if (!ui_pt_walk_cfg_sane(f, c))
 		return UI_WALK_RESERVED;
+	if (ui_unlikely(access & c->refused))
+		return UI_WALK_PERMISSION;
+	if (!ui_pt_in_range(c, iova))
+		return f->range_status;
+	pos = ui_pt_walk_start(f, c, iova);
+	level = c->top_level;
+	if (!from_top) {
+		level = at->level;
+		pos.table = at->table;
+		pos.acc = at->acc;
+		pos.rest = iova & ui_mask_lg2(ui_pt_shift(f, c, level) + ui_pt_index_lg2(f, c, level));
 	}
-	return ui_pt_walk_with(f, c, &rd, iova, access, out);
+	while (!ui_pt_step(f, c, &rd, level, &pos, access, out, &status))
+		level--;
+	/* A TLB must not grant it either. */
+	out->prot &= (u8)~(c->refused & UI_PT_RIGHTS);
+	*at = (struct ui_walk_at){
+		.table = pos.table, .acc = pos.acc, .level = (u8)level,
+		.lg2 = (u8)(ui_pt_shift(f, c, level) + ui_pt_index_lg2(f, c, level)),
+	};
+	return status;
 }
 
 #endif

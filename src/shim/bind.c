@@ -3,11 +3,17 @@
 #include "base/bits.h"
 #include "base/log.h"
 #include "base/sys.h"
+#include "base/user.h"
+#include "core/account.h"
 #include "devices/pci.h"
 #include "iommufd/iommufd.h"
 #include "machine/instance.h"
 #include "mock/mock.h"
-#include "vfio/vfio.h"
+#include "shim/faults.h"
+#include "shim/group.h"
+#include "shim/objfile.h"
+#include "shim/share.h"
+#include "vfio/group.h"
 
 #include <string.h>
 #include <sys/mman.h>
@@ -18,6 +24,7 @@
 static struct ui_machine *machine; /* shim lock; made once a process */
 static bool machine_failed;        /* shim lock */
 static struct ui_mock *mock;       /* shim lock; only with --iommu mock */
+static struct ui_account *account; /* shim lock; what all contexts have pinned, against RLIMIT_MEMLOCK */
 
 /* Which file's memory the BARs of a device are; guarded by bars_lock. */
 static const struct ui_file *bars_of[UI_MACHINE_MAX_DEVICES];
@@ -26,11 +33,19 @@ static pthread_mutex_t bars_lock = PTHREAD_MUTEX_INITIALIZER;
 /* The iommufd of a BIND in progress on this thread: it must outlive the binding of the device to it. */
 UI_SHIM_TLS struct ui_file *bind_target;
 
-static struct ui_machine *get_machine(void)
+struct ui_machine *ui_bind_machine(void)
 {
-	char err[256];
+	char err[256] = "out of memory";
+	int ret;
 
-	if (!machine && !machine_failed && ui_machine_create(ui_shim_desc(), &machine, err, sizeof(err))) {
+	if (machine || machine_failed)
+		return machine;
+	ret = ui_machine_create(ui_shim_desc(), &machine, err, sizeof(err));
+	if (!ret && ui_groups_make(machine)) {
+		ui_machine_destroy(machine);
+		machine = NULL;
+	}
+	if (!machine) {
 		ui_log(UI_LOG_ERROR, "the machine cannot be made: %s", err);
 		machine_failed = true;
 	}
@@ -42,6 +57,8 @@ void ui_bind_forked(void)
 	machine = NULL;
 	machine_failed = false;
 	mock = NULL;
+	account = NULL;
+	ui_groups_forked();
 	memset(bars_of, 0, sizeof(bars_of));
 	bars_lock = (pthread_mutex_t)PTHREAD_MUTEX_INITIALIZER;
 }
@@ -49,18 +66,57 @@ void ui_bind_forked(void)
 /* Our descriptors are memfds, which must not become DMA memory: their header is ours. */
 static bool stands_in(void *arg, int fd)
 {
-	struct ui_file *file = ui_fd_find(fd);
+	/* Of a client's descriptor it is a duplicate that has no place in our table. */
+	struct ui_file *file = ui_caller() ? ui_file_identify(fd) : ui_fd_find(fd);
 
 	if (file)
 		ui_file_put(file);
 	return file != NULL;
 }
 
+static int map_caller(void *arg, u64 va, u64 n_bytes, bool write, u64 *here)
+{
+	return ui_share_map(va, n_bytes, write, here);
+}
+
+static void unmap_caller(void *arg, u64 here, u64 n_bytes)
+{
+	ui_share_unmap(here, n_bytes);
+}
+
+void ui_bind_ended(void)
+{
+	ui_shim_lock();
+	if (machine)
+		ui_machine_log(machine);
+	ui_shim_unlock();
+}
+
 int ui_bind_context(struct ui_file *file)
 {
-	static const struct ui_iommufd_env env = { .pin = ui_mem_pin, .pinned = ui_mem_pinned, .stands_in = stands_in };
+	struct ui_iommufd_env container = { .pin = ui_mem_pin_bars, .pinned = ui_mem_pinned, .stands_in = stands_in,
+							.map_caller = map_caller, .unmap_caller = unmap_caller };
+	struct ui_iommufd_env env = {
+		.pin = ui_mem_pin,
+		.pinned = ui_mem_pinned,
+		.stands_in = stands_in,
+		.map_caller = map_caller,
+		.unmap_caller = unmap_caller,
+		.file_new = ui_object_new,
+		.file_drop = ui_object_drop,
+		.file_readable = ui_object_readable,
+		.file_get = ui_object_get,
+		.file_put = ui_object_put,
+	};
 
-	if (!strcmp(ui_shim_desc()->kind, "mock")) {
+	if (!account)
+		account = ui_account_create();
+	if (!account)
+		return -ENOMEM;
+	env.account = container.account = account;
+	if (file->kind == UI_FILE_CONTAINER) {
+		file->ctx = ui_iommufd_open_container(&container);
+	} else if (!strcmp(ui_shim_desc()->kind, "mock")) {
 		if (!mock)
 			mock = ui_mock_create();
 		file->ctx = mock ? ui_mock_open(mock, &env) : NULL;
@@ -72,12 +128,12 @@ int ui_bind_context(struct ui_file *file)
 
 static int binder(void *arg, int fd, struct ui_binder *out)
 {
-	struct ui_file *file = ui_fd_find(fd);
-	int ret;
+	struct ui_file *file;
+	int ret = ui_fd_of_caller(fd, &file);
 
-	if (!file)
-		return ui_sys_fcntl(fd, 1 /* F_GETFD */, 0) < 0 ? -EBADF : -EBADFD;
-	ret = file->kind == UI_FILE_IOMMU ? ui_file_ready(file) : -EBADFD;
+	if (ret)
+		return ret;
+	ret = file->kind == UI_FILE_IOMMU ? ui_file_own(file) : -EBADFD;
 	if (ret || bind_target) {
 		ui_file_put(file);
 		return ret ? ret : -EINVAL;
@@ -87,7 +143,7 @@ static int binder(void *arg, int fd, struct ui_binder *out)
 	return 0;
 }
 
-static void unmask_changed(void *arg)
+void ui_bind_unmask_changed(void *arg)
 {
 	struct ui_file *file = arg;
 
@@ -99,7 +155,7 @@ int ui_bind_device(struct ui_file *file)
 	struct ui_machine_pci *dev;
 	int ret;
 
-	if (!get_machine())
+	if (!ui_bind_machine())
 		return -ENODEV;
 	dev = &machine->devices[file->index];
 	ret = ui_worker_start(machine, file->index);
@@ -110,7 +166,8 @@ int ui_bind_device(struct ui_file *file)
 		ui_worker_stop(file->index);
 		return -ENOMEM;
 	}
-	ui_vfio_set_unmask_watch(file->vfio, unmask_changed, file);
+	ui_vfio_set_group(file->vfio, ui_group_of_device(file->index));
+	ui_vfio_set_unmask_watch(file->vfio, ui_bind_unmask_changed, file);
 	return 0;
 }
 
@@ -132,21 +189,51 @@ static int lay_bars(const struct ui_file *file, int fd)
 	return 0;
 }
 
-static long bind_device(struct ui_file *file, int fd, u32 cmd, u64 arg)
+int ui_bind_relay(const struct ui_file *file, int fd)
 {
-	bool laid = false;
-	long ret = 0;
+	int ret = 0;
 
 	pthread_mutex_lock(&bars_lock);
-	if (bars_of[file->index] && bars_of[file->index] != file) {
-		/* Another open is bound, or just about to give up: its BARs must not go from under us afterwards. */
-		ret = -EINVAL;
-	} else if (!bars_of[file->index]) {
+	if (bars_of[file->index] == file)
 		ret = lay_bars(file, fd);
-		laid = !ret;
-		bars_of[file->index] = laid ? file : NULL;
+	pthread_mutex_unlock(&bars_lock);
+	return ret;
+}
+
+int ui_bars_take(struct ui_file *file, int fd)
+{
+	int ret = 0;
+
+	pthread_mutex_lock(&bars_lock);
+	if (bars_of[file->index] && bars_of[file->index] != file)
+		ret = -EINVAL;
+	else if (!bars_of[file->index])
+		ret = lay_bars(file, fd) ? -ENOMEM : UI_BARS_TAKEN;
+	if (ret == UI_BARS_TAKEN)
+		bars_of[file->index] = file;
+	pthread_mutex_unlock(&bars_lock);
+	return ret;
+}
+
+void ui_bars_give(struct ui_file *file)
+{
+	pthread_mutex_lock(&bars_lock);
+	if (bars_of[file->index] == file) {
+		lay_bars(file, -1);
+		bars_of[file->index] = NULL;
 	}
 	pthread_mutex_unlock(&bars_lock);
+}
+
+static long bind_device(struct ui_file *file, int fd, u32 cmd, u64 arg)
+{
+	/* Another open is bound, or just about to give up: its BARs must not go from under us afterwards. */
+	int laid = ui_bars_take(file, fd);
+	long ret = laid < 0 ? laid : 0;
+
+	/* A group that is open, if only by a descriptor that nobody used yet, keeps BIND away. */
+	if (ui_group_settle(file->index) && !ret)
+		ret = -EBUSY;
 	if (!ret)
 		ret = ui_vfio_ioctl(file->vfio, cmd, arg);
 	/* A context lives as long as a device is bound to it, and so must its file: memory may move under its mappings. */
@@ -155,11 +242,8 @@ static long bind_device(struct ui_file *file, int fd, u32 cmd, u64 arg)
 	else if (bind_target)
 		ui_file_put(bind_target);
 	bind_target = NULL;
-	if (ret && laid) {
-		pthread_mutex_lock(&bars_lock);
-		bars_of[file->index] = NULL;
-		pthread_mutex_unlock(&bars_lock);
-	}
+	if (ret && laid == UI_BARS_TAKEN)
+		ui_bars_give(file);
 	return ret;
 }
 
@@ -167,9 +251,14 @@ void ui_bind_release(struct ui_file *file)
 {
 	struct ui_file *bound;
 
-	if (file->kind == UI_FILE_IOMMU) {
+	if (file->kind == UI_FILE_IOMMU || file->kind == UI_FILE_CONTAINER) {
 		ui_iommufd_close(file->ctx);
 		file->ctx = NULL;
+		return;
+	}
+	if (file->kind == UI_FILE_GROUP) {
+		ui_vfio_group_close(file->group);
+		file->group = NULL;
 		return;
 	}
 	bound = file->bound;
@@ -179,31 +268,53 @@ void ui_bind_release(struct ui_file *file)
 	file->bound = NULL;
 	if (bound)
 		ui_file_put(bound);
-	pthread_mutex_lock(&bars_lock);
-	if (bars_of[file->index] == file) {
-		lay_bars(file, -1);
-		bars_of[file->index] = NULL;
-	}
-	pthread_mutex_unlock(&bars_lock);
+	ui_bars_give(file);
 	ui_worker_stop(file->index);
 }
 
-long ui_bind_ioctl(struct ui_file *file, int fd, u32 cmd, u64 arg)
+static long serve_ioctl(struct ui_file *file, int fd, u32 cmd, u64 arg)
 {
-	if (file->kind == UI_FILE_IOMMU)
+	if (file->kind == UI_FILE_OBJECT || file->kind == UI_FILE_FAULTS)
+		return -ENOTTY;
+	if (file->kind == UI_FILE_IOMMU || file->kind == UI_FILE_CONTAINER)
 		return ui_iommufd_ioctl(file->ctx, cmd, arg);
+	if (file->kind == UI_FILE_GROUP)
+		return ui_vfio_group_ioctl(file->group, cmd, arg);
 	if (cmd == BIND_IOMMUFD)
 		return bind_device(file, fd, cmd, arg);
 	return ui_vfio_ioctl(file->vfio, cmd, arg);
 }
 
+long ui_bind_ioctl(struct ui_file *file, int fd, u32 cmd, u64 arg)
+{
+	long ret;
+
+	if (ui_file_is_foreign(file))
+		return ui_remote_ioctl(file, cmd, arg);
+	ret = serve_ioctl(file, fd, cmd, arg);
+	ui_objects_settle();
+	return ret;
+}
+
 s64 ui_bind_pread(struct ui_file *file, void *buf, u64 n_bytes, u64 offset)
 {
+	if (ui_file_is_foreign(file))
+		return ui_remote_transfer(file, (u64)buf, n_bytes, offset, false);
+	if (file->kind == UI_FILE_OBJECT)
+		return ui_object_transfer(file, (u64)buf, n_bytes, false);
+	if (file->kind == UI_FILE_FAULTS)
+		return ui_faults_read(file, (u64)buf, n_bytes, offset);
 	return file->kind == UI_FILE_VFIO ? ui_vfio_pread(file->vfio, buf, n_bytes, offset) : -EINVAL;
 }
 
 s64 ui_bind_pwrite(struct ui_file *file, const void *buf, u64 n_bytes, u64 offset)
 {
+	if (ui_file_is_foreign(file))
+		return ui_remote_transfer(file, (u64)buf, n_bytes, offset, true);
+	if (file->kind == UI_FILE_OBJECT)
+		return ui_object_transfer(file, (u64)buf, n_bytes, true);
+	if (file->kind == UI_FILE_FAULTS)
+		return ui_faults_write(file, (u64)buf, n_bytes);
 	return file->kind == UI_FILE_VFIO ? ui_vfio_pwrite(file->vfio, buf, n_bytes, offset) : -EINVAL;
 }
 
@@ -212,6 +323,10 @@ int ui_bind_mmap(struct ui_file *file, u64 n_bytes, int prot, int flags, u64 off
 	unsigned bar;
 	u64 bar_offset;
 
+	if (file->kind == UI_FILE_CONTAINER || file->kind == UI_FILE_GROUP)
+		return -ENODEV;
+	if (ui_file_is_foreign(file))
+		return (int)ui_remote_mmap(file, n_bytes, prot, flags, offset);
 	if (file->kind != UI_FILE_VFIO)
 		return !(flags & MAP_SHARED) ? -EINVAL : prot & PROT_EXEC ? -EPERM : -ENXIO;
 	return ui_vfio_mmap(file->vfio, offset, n_bytes, flags & MAP_SHARED, &bar, &bar_offset);
@@ -222,7 +337,7 @@ bool ui_bind_config(unsigned index, void *buf, u32 n_bytes)
 	struct ui_machine *made;
 
 	ui_shim_lock();
-	made = get_machine();
+	made = ui_bind_machine();
 	ui_shim_unlock();
 	if (made)
 		ui_pci_config_read(made->devices[index].pci, 0, buf, n_bytes);

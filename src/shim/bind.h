@@ -11,6 +11,22 @@ int ui_bind_device(struct ui_file *file);
 /* End it. */
 void ui_bind_release(struct ui_file *file);
 void ui_bind_forked(void);
+/* The machine of this process, made when first asked for; NULL: it cannot be made. Under the shim lock. */
+struct ui_machine *ui_bind_machine(void);
+/* For ui_vfio_set_unmask_watch(): @file is the device's. */
+void ui_bind_unmask_changed(void *file);
+
+/*
+ * A device's BARs become the memory of its file @fd: UI_BARS_TAKEN; 0 they are already; -EINVAL another open has them; -ENOMEM. Given
+ * back, they are private memory. No lock held.
+ */
+enum { UI_BARS_TAKEN = 1 };
+int ui_bars_take(struct ui_file *file, int fd);
+void ui_bars_give(struct ui_file *file);
+/* If they are the file's, they are mapped by @fd, another descriptor of it, from now on. 0 or -ENOMEM. */
+int ui_bind_relay(const struct ui_file *file, int fd);
+/* The process ends: what its devices did goes to the log. */
+void ui_bind_ended(void);
 
 /* The calls of a file that ui_file_ready() found good. Inside an entry. Results as the kernel's. */
 long ui_bind_ioctl(struct ui_file *file, int fd, u32 cmd, u64 arg);

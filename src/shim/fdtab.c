@@ -4,6 +4,7 @@
  * it is 0, and the slot is looked at again; files are never freed, only used anew, so that the count may always be touched.
  */
 #include "shim/shim.h"
+#include "shim/share.h"
 #include "base/log.h"
 
 /* Numbers beyond cannot be ours: open() does not give them, dup2() to them is refused. Untouched pages cost nothing. */
@@ -105,14 +106,28 @@ void ui_fd_forget(int fd)
 	struct ui_shim_entry entry;
 	struct ui_file *file;
 
-	if (ui_likely(!ui_fd_ours(fd)) || ui_self_borrowed())
+	if (ui_likely(!ui_fd_ours(fd) && !ui_ownfd_maybe(fd)) || ui_self_borrowed())
 		return;
 	ui_shim_enter(&entry);
+	/* The kernel gives no number twice: one of our own was closed past us. */
+	if (ui_ownfd_is(fd))
+		ui_ownfd_lost(fd);
 	file = ui_fd_take(fd);
 	ui_fd_taken(fd);
 	if (file)
 		ui_file_put(file);
 	ui_shim_leave(&entry);
+}
+
+int ui_fd_number(const struct ui_file *file)
+{
+	int last = ui_fd_highest();
+
+	for (int fd = 0; fd <= last; fd++) {
+		if (atomic_load_explicit(&slots[fd], memory_order_relaxed) == file)
+			return fd;
+	}
+	return -1;
 }
 
 struct ui_file *ui_file_slot(unsigned i)
@@ -134,9 +149,16 @@ struct ui_file *ui_file_hold_live(struct ui_file *file)
 void ui_file_put(struct ui_file *file)
 {
 	struct ui_shim_entry entry;
+	u32 refs;
 
 	/* Acquire and release: the last one sees what the others did before they let go. */
-	if (atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel) != 1)
+	refs = atomic_fetch_sub_explicit(&file->refs, 1, memory_order_acq_rel);
+	if (ui_unlikely(refs == 2 && atomic_load_explicit(&file->shared, memory_order_relaxed))) {
+		ui_shim_enter(&entry);
+		ui_share_last(file);
+		ui_shim_leave(&entry);
+	}
+	if (refs != 1)
 		return;
 	ui_shim_enter(&entry);
 	ui_file_release(file);
@@ -159,10 +181,17 @@ struct ui_file *ui_file_alloc(enum ui_file_kind kind, unsigned index)
 		file->kind = kind;
 		file->index = index;
 		file->told = false;
+		file->shared = false;
+		file->waited = false;
+		file->own = -1;
+		file->owner = 0;
 		file->header = NULL;
 		file->ctx = NULL;
 		file->vfio = NULL;
+		file->group = NULL;
+		file->tied = false;
 		file->bound = NULL;
+		file->object = NULL;
 		file->ino = 0;
 		atomic_store_explicit(&file->state, UI_FILE_FRESH, memory_order_relaxed);
 		atomic_store_explicit(&file->refs, 1, memory_order_release); /* pairs with hold_unless_dead() */
@@ -177,7 +206,13 @@ void ui_file_forked(void)
 
 		/* Calls of the parent's other threads held references that nobody gives back here. That only keeps a foreign
 		 * file's slot in use. */
-		if (file->in_use && atomic_load_explicit(&file->state, memory_order_relaxed) == UI_FILE_OWNED)
-			atomic_store_explicit(&file->state, UI_FILE_FOREIGN, memory_order_relaxed);
+		if (!file->in_use || atomic_load_explicit(&file->state, memory_order_relaxed) != UI_FILE_OWNED)
+			continue;
+		atomic_store_explicit(&file->state, UI_FILE_FOREIGN, memory_order_relaxed);
+		file->owner = file->header ? 0 : ui_share_parent();
+		/* The sharing's own reference. */
+		if (file->shared && atomic_fetch_sub_explicit(&file->refs, 1, memory_order_relaxed) == 1)
+			file->in_use = false;
+		file->shared = file->waited = false;
 	}
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/shim.h"
+#include "shim/bind.h"
 #include "shim/real.h"
 #include "base/log.h"
 #include "base/sys.h"
@@ -96,4 +97,15 @@ static __attribute__((constructor)) void start(void)
 		ui_log(UI_LOG_ERROR, "UIOMMU_MACHINE: %s: this program is not served", err);
 	}
 	errno = saved;
+}
+
+static __attribute__((destructor)) void end(void)
+{
+	struct ui_shim_entry entry;
+
+	if (!served)
+		return;
+	ui_shim_enter(&entry);
+	ui_bind_ended();
+	ui_shim_leave(&entry);
 }

@@ -9,6 +9,8 @@
  */
 #include "shim/mem.h"
 #include "shim/pageset.h"
+#include "shim/region.h"
+#include "shim/share.h"
 #include "shim/shim.h"
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -43,6 +45,9 @@ static struct ui_pageset bars;  /* sets_lock; pages that are a BAR's */
 static struct aside *asides;    /* sets_lock; places of our own */
 static size_t n_asides, max_asides;
 
+/* There was no memory to note what this thread was told by ui_mem_pinned(): the pages cannot be pinned. */
+UI_SHIM_TLS bool unnoted;
+
 /* One change of the address space at a time. */
 static pthread_mutex_t move_lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -58,7 +63,7 @@ void ui_mem_forked(void)
 
 bool ui_mem_watching(void)
 {
-	return !ui_pageset_empty(&pins) || !ui_pageset_empty(&bars);
+	return !ui_pageset_empty(&pins) || !ui_pageset_empty(&bars) || !ui_region_none();
 }
 
 void ui_mem_lock(void)
@@ -86,6 +91,11 @@ bool ui_mem_next_pinned(u64 start, u64 last, u64 *run_start, u64 *run_last)
 	return find(&pins, start, last, run_start, run_last);
 }
 
+bool ui_mem_next_bar(u64 start, u64 last, u64 *run_start, u64 *run_last)
+{
+	return !ui_pageset_empty(&bars) && find(&bars, start, last, run_start, run_last);
+}
+
 void ui_mem_bar_add(u64 start, u64 last)
 {
 	pthread_mutex_lock(&sets_lock);
@@ -108,16 +118,28 @@ bool ui_mem_bar_remove(u64 start, u64 last)
 	return any;
 }
 
-/* As the kernel pins: a BAR's pages are refused, the others are made present. */
 int ui_mem_pin(void *arg, u64 va, u64 n_bytes, bool write)
 {
-	u64 start = ui_align_down(va, UI_PAGE_BYTES), last, from, to;
-	int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+	u64 from, to, last;
 
 	if (!ui_range_last(va, n_bytes, &last))
 		return -EFAULT;
-	if (!ui_pageset_empty(&bars) && find(&bars, start, last, &from, &to))
+	if (!ui_pageset_empty(&bars) && find(&bars, ui_align_down(va, UI_PAGE_BYTES), last, &from, &to))
 		return -EFAULT;
+	return ui_mem_pin_bars(arg, va, n_bytes, write);
+}
+
+int ui_mem_pin_bars(void *arg, u64 va, u64 n_bytes, bool write)
+{
+	u64 start = ui_align_down(va, UI_PAGE_BYTES), last;
+	int advice = write ? MADV_POPULATE_WRITE : MADV_POPULATE_READ;
+
+	if (!ui_range_last(va, n_bytes, &last) || ui_share_check(va, n_bytes) < 0)
+		return -EFAULT;
+	if (unnoted) {
+		unnoted = false;
+		return -ENOMEM;
+	}
 	if (n_bytes >= POPULATE_FROM_BYTES && !ui_sys_madvise((void *)start, ui_align_up(last + 1 - start, UI_PAGE_BYTES), advice))
 		return 0;
 	return ui_safe_probe((void *)va, n_bytes, write);
@@ -144,11 +166,11 @@ void ui_mem_pinned(void *arg, u64 va, u64 n_bytes, bool now)
 {
 	u64 last;
 
-	if (!ui_range_last(va, n_bytes, &last))
+	if (!ui_range_last(va, n_bytes, &last) || ui_share_pinned(va, n_bytes, now))
 		return;
 	pthread_mutex_lock(&sets_lock);
-	if (ui_pageset_add(&pins, va, last, now ? 1 : -1))
-		ui_log(UI_LOG_ERROR, "out of memory: a munmap under a mapping may go unnoticed");
+	/* Taking away clears it: the pages were given up for another reason. */
+	unnoted = (ui_pageset_add(&pins, va, last, now ? 1 : -1) || unnoted) && now;
 	if (!now && n_asides)
 		drop_asides(va, last);
 	pthread_mutex_unlock(&sets_lock);

@@ -114,6 +114,7 @@ static void add_page(struct ui_pageset *set, struct ui_pageset_block *block, uns
 int ui_pageset_add(struct ui_pageset *set, u64 start, u64 last, int delta)
 {
 	u64 page = start >> UI_PAGE_LG2, last_page = last >> UI_PAGE_LG2;
+	int ret = 0;
 
 	while (page <= last_page) {
 		u64 index = page >> (BLOCK_LG2 - UI_PAGE_LG2);
@@ -121,7 +122,7 @@ int ui_pageset_add(struct ui_pageset *set, u64 start, u64 last, int delta)
 		u64 end = ui_min(last_page, ((index + 1) << (BLOCK_LG2 - UI_PAGE_LG2)) - 1);
 
 		if (!block && delta > 0)
-			return -ENOMEM;
+			ret = -ENOMEM;
 		if (block && end - page + 1 == N_PAGES && (delta > 0 || block->whole)) {
 			block->whole += (u32)delta;
 			count(set, delta * (s64)N_PAGES);
@@ -131,7 +132,7 @@ int ui_pageset_add(struct ui_pageset *set, u64 start, u64 last, int delta)
 		}
 		page = end + 1;
 	}
-	return 0;
+	return ret;
 }
 
 static u32 uses_of(const struct ui_pageset_block *block, unsigned page)

@@ -25,7 +25,8 @@ UI_ALWAYS_INLINE bool ui_pageset_empty(struct ui_pageset *set)
 	return !atomic_load_explicit(&set->n_pages, memory_order_relaxed);
 }
 
-/* Adds @delta to the count of every page that [@start, @last] touches; counts do not go below 0. 0 or -ENOMEM (parts done). */
+/* Adds @delta to the count of every page that [@start, @last] touches; counts do not go below 0. 0; or -ENOMEM: some
+ * pages have none yet, so that taking all away again leaves what was. */
 int ui_pageset_add(struct ui_pageset *set, u64 start, u64 last, int delta);
 /* Sets the counts to 0. */
 void ui_pageset_clear(struct ui_pageset *set, u64 start, u64 last);

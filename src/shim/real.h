@@ -6,12 +6,15 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <pty.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
@@ -76,6 +79,18 @@
 	X(int, sigaction, (int, const struct sigaction *, struct sigaction *))                                            \
 	X(sighandler_t, signal, (int, sighandler_t))                                                                      \
 	X(sighandler_t, __sysv_signal, (int, sighandler_t))                                                               \
+	X(pid_t, fork, (void))                                                                                            \
+	X(pid_t, _Fork, (void))                                                                                           \
+	X(pid_t, vfork, (void))                                                                                           \
+	X(int, forkpty, (int *, char *, const struct termios *, const struct winsize *))                                  \
+	X(int, posix_spawn, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,        \
+			     char *const[], char *const[]))                                                               \
+	X(int, posix_spawnp, (pid_t *, const char *, const posix_spawn_file_actions_t *, const posix_spawnattr_t *,       \
+			      char *const[], char *const[]))                                                              \
+	X(int, system, (const char *))                                                                                    \
+	X(FILE *, popen, (const char *, const char *))                                                                    \
+	X(ssize_t, sendmsg, (int, const struct msghdr *, int))                                                            \
+	X(int, sendmmsg, (int, struct mmsghdr *, unsigned, int))                                                          \
 	X(int, pthread_join, (pthread_t, void **))                                                                        \
 	X(int, pthread_create, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))
 

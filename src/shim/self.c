@@ -5,6 +5,8 @@
  * process id differs. This holds for forks that go round libc too.
  */
 #include "shim/bind.h"
+#include "shim/region.h"
+#include "shim/share.h"
 #include "shim/shim.h"
 #include "base/bits.h"
 #include "base/sys.h"
@@ -26,7 +28,7 @@ static u64 new_token(void)
 
 	if (syscall(SYS_getrandom, &random, sizeof(random), 0) != sizeof(random))
 		random = (u32)(uintptr_t)&random;
-	return (u64)(u32)ui_sys_getpid() << 32 | random | 1;
+	return (u64)(u32)ui_sys_getpid() << 42 | (u64)(random >> 6 | 1) << UI_SELF_ROUND_BITS;
 }
 
 static void set(void)
@@ -45,7 +47,16 @@ static void forked(void)
 	ui_dirs_forked();
 	ui_signals_forked();
 	ui_bind_forked();
+	ui_ownfd_forked();
 	ui_worker_forked();
+	ui_threads_forked();
+	ui_share_forked();
+	ui_share_mem_forked();
+	ui_share_regions_forked();
+	ui_remote_forked();
+	ui_remote_mem_forked();
+	ui_objects_forked();
+	ui_regions_forked();
 	ui_file_forked();
 }
 
@@ -64,6 +75,11 @@ bool ui_self_borrowed(void)
 u64 ui_self_token(void)
 {
 	return atomic_load_explicit(&self->token, memory_order_relaxed);
+}
+
+bool ui_self_is(u64 token)
+{
+	return !((token ^ ui_self_token()) >> UI_SELF_ROUND_BITS);
 }
 
 /* Where the kernel cannot empty the page, libc tells: of the forks that go through it. */

@@ -2,11 +2,12 @@
 /*
  * What the files of the preloaded library share. docs/shim.md tells the design: lifetimes, fork, signals, locks.
  *
- * Order of locks, outermost first: move (mem.c), the shim lock, worker.control, bars, the library's own locks, page sets, heap.
+ * Order of locks, outermost first: move (mem.c), devices of groups (group.c), the shim lock, worker.control, bars, the library's own locks, page sets, heap.
  */
 #ifndef UI_SHIM_H
 #define UI_SHIM_H
 
+#include "base/ownfd.h"
 #include "base/types.h"
 #include "machine/desc.h"
 
@@ -19,7 +20,9 @@ struct stat;
 struct ui_iommufd;
 struct ui_machine;
 struct ui_machine_pci;
+struct ui_object;
 struct ui_vfio;
+struct ui_vfio_group;
 
 #define UI_EXPORT __attribute__((visibility("default")))
 /* The preloaded library always has its place in the static TLS block: no allocation, safe in signal handlers. */
@@ -66,12 +69,16 @@ int ui_self_init(void);
 void ui_self_check(void);
 /* True in a child that shares this memory (vfork, CLONE_VM): it must not touch our tables. */
 bool ui_self_borrowed(void);
-/* Unlike that of any other process or program image. Not 0. */
+/* Unlike that of any other process or program image, and 0 in its last bits, which share.c uses. Not 0. */
+enum { UI_SELF_ROUND_BITS = 16 };
 u64 ui_self_token(void);
+/* Is @token this process's, whatever its last bits? */
+bool ui_self_is(u64 token);
 
 /* --- file.c, fdtab.c: open files --- */
 
-enum ui_file_kind { UI_FILE_IOMMU, UI_FILE_VFIO, UI_FILE_DIR };
+/* OBJECT: objfile.c. FAULTS: faults.c. */
+enum ui_file_kind { UI_FILE_IOMMU, UI_FILE_VFIO, UI_FILE_DIR, UI_FILE_OBJECT, UI_FILE_FAULTS, UI_FILE_CONTAINER, UI_FILE_GROUP };
 enum ui_file_state {
 	UI_FILE_FRESH,   /* nobody used it yet: whoever does first owns it */
 	UI_FILE_OWNED,   /* its object lives in this process */
@@ -85,13 +92,20 @@ struct ui_file {
 	bool in_use;      /* shim lock */
 	enum ui_file_kind kind;
 	_Atomic enum ui_file_state state; /* changes under the shim lock; release, pairs with acquire in ui_file_ready() */
-	bool told;                        /* shim lock; the log has a line about FOREIGN */
-	unsigned index;                   /* VFIO: which device; DIR: which node */
-	u64 ino;                          /* of the memfd, to recognise a descriptor number that means something else by now */
+	_Atomic bool told;                /* FOREIGN: the log has a line about its owner's end */
+	_Atomic bool shared;              /* OWNED: other processes may have it, and share.c holds a reference */
+	_Atomic bool waited;              /* OWNED, shared: the end has begun in ui_share_last() */
+	_Atomic int own;                  /* OWNED, shared: a descriptor of an open file description of our own (ownfd.c) */
+	_Atomic u64 owner;                /* FOREIGN, without a header: the owner's token */
+	unsigned index;                   /* VFIO: which device; GROUP: its number; DIR, FAULTS: which node */
+	u64 ino;                          /* of the memfd or socket, to recognise a descriptor number that means something else by now */
 	struct ui_file_header *header;    /* the shared page of the memfd; NULL for DIR */
-	struct ui_iommufd *ctx;           /* IOMMU, once OWNED */
+	struct ui_iommufd *ctx;           /* IOMMU, CONTAINER, once OWNED */
 	struct ui_vfio *vfio;             /* VFIO, once OWNED */
-	struct ui_file *_Atomic bound;    /* VFIO: the iommufd it is bound to, kept as long as the binding */
+	struct ui_vfio_group *group;      /* GROUP, once OWNED */
+	bool tied;                        /* shim lock; VFIO: opened through its group */
+	struct ui_file *_Atomic bound;    /* VFIO: the iommufd or group it is bound by, kept as long as the binding */
+	struct ui_object *object;         /* OBJECT */
 };
 
 /* The open file behind @fd with a reference, or NULL: not ours. Lock-free. */
@@ -108,6 +122,8 @@ struct ui_file *ui_fd_take(int fd);
 void ui_fd_taken(int fd);
 /* @fd turned out to be (or became) something else: forget what stood there. */
 void ui_fd_forget(int fd);
+/* A number behind which @file is, or -1. */
+int ui_fd_number(const struct ui_file *file);
 /* Highest number that was ever installed. */
 int ui_fd_highest(void);
 struct ui_file *ui_file_hold(struct ui_file *file);
@@ -125,10 +141,39 @@ struct ui_file *ui_file_alloc(enum ui_file_kind kind, unsigned index);
 void ui_file_release(struct ui_file *file);
 /* open(2) of a device or virtual directory: a descriptor or a negative errno. Inside an entry. */
 int ui_file_open(enum ui_file_kind kind, unsigned index, int flags);
+/* The same, but the file is ours alone: not in the table, with one reference. */
+int ui_file_create(enum ui_file_kind kind, unsigned index, int flags, struct ui_file **out);
+/* Such a file has got its object and belongs to this process from the beginning. */
+void ui_file_begin(struct ui_file *file);
+/* Ties the created file to its descriptor: @fd, or a negative errno and both are gone. */
+int ui_file_publish(struct ui_file *file, int fd);
+/* A further descriptor (close-on-exec) of an open file; -EBADF: it has none here. */
+int ui_file_duplicate(struct ui_file *file);
 /* @fd is not in the table: if it is one of our memfds, ties it to its file. A reference, or NULL. */
 struct ui_file *ui_file_adopt(int fd);
-/* Makes the object behind the descriptor exist here. 0; -ENODEV: it belongs to another process; -ENOMEM. */
+/* Makes the object behind the descriptor exist here, or (FOREIGN) knows who has it. 0; -ENODEV: no such machine; -ENOMEM. */
 int ui_file_ready(struct ui_file *file);
+/* As ui_file_ready(), but a FOREIGN one is -ENODEV. */
+int ui_file_own(struct ui_file *file);
+/* Its object lives in another process: remote.c. Only after ui_file_ready(). */
+bool ui_file_is_foreign(const struct ui_file *file);
+/* The file of this process behind a descriptor that is not in the table, or with the memfd of that inode. A reference, or NULL. */
+struct ui_file *ui_file_identify(int fd);
+struct ui_file *ui_file_by_ino(u64 ino);
+/* The file behind a number of whoever made the call in progress, with a reference. 0; -EBADF; -EBADFD: none of ours. */
+int ui_fd_of_caller(int fd, struct ui_file **out);
+/* Is @fd a descriptor of it? */
+bool ui_file_is_behind(const struct ui_file *file, int fd);
+/* FOREIGN: the token of the process that owns it, which may be gone. */
+u64 ui_file_owner(const struct ui_file *file);
+/* OWNED: from now on others find us by ui_share_token(). */
+void ui_file_reachable(struct ui_file *file);
+/* FRESH: whoever owns it first will have to serve others. */
+void ui_file_expose(struct ui_file *file);
+/* What we have mapped of the memfd is mapped by descriptor @fd from now on. 0 or -ENOMEM. */
+int ui_file_remap(struct ui_file *file, int fd);
+/* For the log. */
+const char *ui_file_name(const struct ui_file *file, char buf[16]);
 long ui_file_ioctl(struct ui_file *file, u32 cmd, u64 arg);
 /* After a fork: what was in use belongs to the parent. */
 void ui_file_forked(void);
@@ -145,10 +190,19 @@ void ui_worker_forked(void);
 /* @vfio has a descriptor that unmasks INTx, or (@on false) has none, or goes. */
 void ui_worker_watch(unsigned device, struct ui_vfio *vfio, bool on);
 
+/* --- thread.c: threads of the library's own --- */
+
+/* Runs @fn(@arg) inside an entry on a thread of its own, which ends with it. Inside an entry. 0 or a negative errno. */
+int ui_thread_start(void (*fn)(void *arg), void *arg);
+void ui_threads_forked(void);
+
 /* --- pins.c, mem.c: memory in use by devices --- */
 
 void ui_mem_forked(void);
+/* As the kernel pins for an iommufd: a BAR's pages are refused, the others are made present. */
 int ui_mem_pin(void *arg, u64 va, u64 n_bytes, bool write);
+/* As its type1 driver: a BAR's pages, too. */
+int ui_mem_pin_bars(void *arg, u64 va, u64 n_bytes, bool write);
 void ui_mem_pinned(void *arg, u64 va, u64 n_bytes, bool now);
 /* The calling thread ends and its stack goes: pages of it that devices use live on as copies. */
 void ui_mem_thread_exit(void);
@@ -158,9 +212,10 @@ void ui_mem_thread_exit(void);
 /* Installs our SIGSEGV and SIGBUS handler; idempotent, under the shim lock. */
 int ui_signals_init(void);
 
-/* --- wrap_dir.c, signals.c, heap.c: locks after a fork --- */
+/* --- wrap_dir.c, signals.c, heap.c, objfile.c: after a fork --- */
 
 void ui_dirs_forked(void);
+void ui_objects_forked(void);
 void ui_signals_forked(void);
 
 void ui_heap_forked(void);

@@ -22,7 +22,11 @@ struct setting {
 };
 
 static struct setting settings[2];
-static _Atomic bool installed; /* release after both are in place; pairs with acquire in ours() */
+/*
+ * Set, under the lock, before ours are put in place. Who changes a setting without having seen it looks again afterwards (seq_cst, as the
+ * store): either the change came before ours and was found there, or it is made once more through us.
+ */
+static _Atomic bool installed;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static struct setting *setting_of(int sig)
@@ -86,35 +90,49 @@ static void handle(int sig, siginfo_t *info, void *ucontext)
 		act.sa_handler(sig);
 }
 
-static int install(int sig, const struct sigaction *act)
+/* Puts ours in place with the flags and the mask of @act. *@was: what the kernel had. */
+static int install(int sig, const struct sigaction *act, struct sigaction *was)
 {
-	struct sigaction ours = { .sa_sigaction = handle };
+	struct sigaction mine = { .sa_sigaction = handle };
 
-	ours.sa_flags = (act->sa_flags & (int)(SA_ONSTACK | SA_NODEFER | SA_RESTART)) | SA_SIGINFO;
-	ours.sa_mask = act->sa_mask;
+	mine.sa_flags = (act->sa_flags & (int)(SA_ONSTACK | SA_NODEFER | SA_RESTART)) | SA_SIGINFO;
+	mine.sa_mask = act->sa_mask;
 	if (act->sa_handler == SIG_IGN)
-		ours.sa_flags |= SA_RESTART; /* an ignored signal interrupts nothing */
-	return REAL(sigaction)(sig, &ours, NULL) ? -errno : 0;
+		mine.sa_flags |= SA_RESTART; /* an ignored signal interrupts nothing */
+	return REAL(sigaction)(sig, &mine, was) ? -errno : 0;
+}
+
+/* Under the lock: what the program has set stays its setting, also if another thread of it is just changing that. */
+static int take_over(int sig)
+{
+	struct sigaction act, was;
+	int ret = REAL(sigaction)(sig, NULL, &act) ? -errno : 0;
+
+	/* Until it was ours that was replaced by ours. */
+	while (!ret) {
+		record(sig, &act);
+		ret = install(sig, &act, &was);
+		if (ret || was.sa_sigaction == handle)
+			break;
+		act = was;
+	}
+	return ret;
 }
 
 int ui_signals_init(void)
 {
-	static const int sigs[] = { SIGSEGV, SIGBUS };
 	int ret = 0;
 
 	if (atomic_load_explicit(&installed, memory_order_relaxed))
 		return 0;
-	for (size_t i = 0; i < ui_array_size(sigs) && !ret; i++) {
-		struct sigaction act;
-
-		ret = REAL(sigaction)(sigs[i], NULL, &act) ? -errno : 0;
-		if (ret)
-			break;
-		record(sigs[i], &act);
-		ret = install(sigs[i], &act);
+	pthread_mutex_lock(&lock);
+	if (!atomic_load_explicit(&installed, memory_order_relaxed)) {
+		atomic_store(&installed, true); /* pairs with ours() */
+		ret = take_over(SIGSEGV);
+		if (!ret)
+			ret = take_over(SIGBUS);
 	}
-	if (!ret)
-		atomic_store_explicit(&installed, true, memory_order_release); /* pairs with ours() */
+	pthread_mutex_unlock(&lock);
 	return ret;
 }
 
@@ -126,32 +144,52 @@ void ui_signals_forked(void)
 /* Is this call about a signal that we stand before? A vfork child changes its own settings, not ours. */
 static bool ours(int sig)
 {
-	return (sig == SIGSEGV || sig == SIGBUS) && atomic_load_explicit(&installed, memory_order_acquire) && !ui_self_borrowed();
+	return (sig == SIGSEGV || sig == SIGBUS) && atomic_load(&installed) && !ui_self_borrowed(); /* pairs with ui_signals_init() */
+}
+
+/* The program's setting becomes @act. */
+static int change(int sig, const struct sigaction *act, struct sigaction *old)
+{
+	struct ui_shim_entry entry;
+	int ret = 0;
+
+	ui_shim_enter(&entry);
+	pthread_mutex_lock(&lock);
+	*old = *current(sig);
+	if (act) {
+		ret = install(sig, act, NULL);
+		if (!ret)
+			record(sig, act);
+	}
+	pthread_mutex_unlock(&lock);
+	ui_shim_leave(&entry);
+	return ret;
 }
 
 UI_EXPORT int sigaction(int sig, const struct sigaction *act, struct sigaction *old)
 {
-	struct ui_shim_entry entry;
 	struct sigaction was, want;
-	int ret = 0;
+	int ret;
 
-	if (!ours(sig))
-		return REAL(sigaction)(sig, act, old);
 	if (act)
 		want = *act;
-	ui_shim_enter(&entry);
-	pthread_mutex_lock(&lock);
-	was = *current(sig);
-	if (act) {
-		ret = install(sig, &want);
-		if (!ret)
-			record(sig, &want);
+	if (!ours(sig)) {
+		ret = REAL(sigaction)(sig, act ? &want : NULL, &was) ? -errno : 0;
+		/* The first device was opened meanwhile: ours may have been overwritten, or be what the kernel showed. */
+		if (!ret && ours(sig))
+			ret = change(sig, act ? &want : NULL, was.sa_sigaction == handle ? &was : &(struct sigaction){ 0 });
+	} else {
+		ret = change(sig, act ? &want : NULL, &was);
 	}
-	pthread_mutex_unlock(&lock);
-	ui_shim_leave(&entry);
 	if (!ret && old)
 		*old = was;
 	return (int)ui_shim_ret(ret);
+}
+
+/* What may become ours any time goes the way that notices it. */
+static bool served(int sig)
+{
+	return (sig == SIGSEGV || sig == SIGBUS) && ui_shim_served();
 }
 
 static sighandler_t set_handler(int sig, sighandler_t handler, int flags)
@@ -169,7 +207,7 @@ UI_EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler);
 
 UI_EXPORT sighandler_t signal(int sig, sighandler_t handler)
 {
-	return ours(sig) ? set_handler(sig, handler, SA_RESTART) : REAL(signal)(sig, handler);
+	return served(sig) ? set_handler(sig, handler, SA_RESTART) : REAL(signal)(sig, handler);
 }
 
 UI_EXPORT sighandler_t bsd_signal(int sig, sighandler_t handler);
@@ -186,7 +224,7 @@ UI_EXPORT sighandler_t ssignal(int sig, sighandler_t handler)
 
 UI_EXPORT sighandler_t __sysv_signal(int sig, sighandler_t handler)
 {
-	return ours(sig) ? set_handler(sig, handler, (int)(SA_RESETHAND | SA_NODEFER)) : REAL(__sysv_signal)(sig, handler);
+	return served(sig) ? set_handler(sig, handler, (int)(SA_RESETHAND | SA_NODEFER)) : REAL(__sysv_signal)(sig, handler);
 }
 
 UI_EXPORT sighandler_t sysv_signal(int sig, sighandler_t handler)

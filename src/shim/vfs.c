@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "shim/vfs.h"
 #include "shim/bind.h"
+#include "shim/faults.h"
 #include "shim/real.h"
 #include "shim/shim.h"
 #include "base/sys.h"
@@ -12,15 +13,20 @@
 #include <sys/sysmacros.h>
 
 enum {
-	NODES_PER_DEVICE = 32,
-	N_COMMON = 24,
+	NODES_PER_DEVICE = 40,
+	N_COMMON = 32,
 	N_NODES = N_COMMON + UI_MACHINE_MAX_DEVICES * NODES_PER_DEVICE,
 	MISC_MAJOR = 10,
 	IOMMU_MINOR = 260,
+	CONTAINER_MINOR = 196,
 	VFIO_MAJOR = 511,
+	GROUP_MAJOR = 510,
 	MAX_LINKS = 16,
 	CONFIG_BYTES = 4096,
 };
+
+/* How the table calls a thread's own file; programs use other names for it. */
+#define NTH_PATH "/proc/thread-self/fail-nth"
 
 static struct ui_vfs_node nodes[N_NODES]; /* sorted by path; constant once built */
 static unsigned n_nodes;
@@ -86,6 +92,47 @@ static void add_attributes(unsigned i, const char *dir)
 	add(UI_VFS_CONFIG, i, "%s", "");
 }
 
+/* The number of @group's character device: which of the groups it is, in the order of their first devices. */
+static unsigned group_minor(unsigned group)
+{
+	const struct ui_machine_desc *desc = ui_shim_desc();
+	unsigned minor_number = 0;
+
+	for (unsigned i = 0; desc->devices[i].group != group; i++) {
+		unsigned k = 0;
+
+		while (desc->devices[k].group != desc->devices[i].group)
+			k++;
+		minor_number += k == i;
+	}
+	return minor_number;
+}
+
+/* Once for each of its devices: what is double goes in the end. */
+static void add_group(unsigned group)
+{
+	unsigned number = group_minor(group);
+
+	add_path("/dev/vfio/%u", group);
+	add(UI_VFS_GROUP, group, "%s", "");
+	add_path("/sys/devices/virtual/vfio/%u", group);
+	add(UI_VFS_DIR, 0, "%s", "");
+	add_path("/sys/devices/virtual/vfio/%u/dev", group);
+	add(UI_VFS_FILE, 0, "%u:%u\n", GROUP_MAJOR, number);
+	add_path("/sys/devices/virtual/vfio/%u/subsystem", group);
+	add(UI_VFS_LINK, 0, "../../../../class/vfio");
+	add_path("/sys/class/vfio/%u", group);
+	add(UI_VFS_LINK, 0, "../../devices/virtual/vfio/%u", group);
+	add_path("/sys/dev/char/%u:%u", GROUP_MAJOR, number);
+	add(UI_VFS_LINK, 0, "../../devices/virtual/vfio/%u", group);
+	add_path("/sys/kernel/iommu_groups/%u", group);
+	add(UI_VFS_DIR, 0, "%s", "");
+	add_path("/sys/kernel/iommu_groups/%u/type", group);
+	add(UI_VFS_FILE, 0, "DMA\n");
+	add_path("/sys/kernel/iommu_groups/%u/devices", group);
+	add(UI_VFS_DIR, 0, "%s", "");
+}
+
 static void add_device(unsigned i)
 {
 	char rid[13], dir[64], bus[16];
@@ -105,7 +152,7 @@ static void add_device(unsigned i)
 	add_path("%s/driver", dir);
 	add(UI_VFS_LINK, 0, "../../../bus/pci/drivers/vfio-pci");
 	add_path("%s/iommu_group", dir);
-	add(UI_VFS_LINK, 0, "../../../kernel/iommu_groups/%u", i);
+	add(UI_VFS_LINK, 0, "../../../kernel/iommu_groups/%u", ui_shim_desc()->devices[i].group);
 	add_path("%s/vfio-dev", dir);
 	add(UI_VFS_DIR, 0, "%s", "");
 	add_path("%s/vfio-dev/vfio%u", dir, i);
@@ -124,14 +171,24 @@ static void add_device(unsigned i)
 	add(UI_VFS_LINK, 0, "../../devices/%s/%s/vfio-dev/vfio%u", bus, rid, i);
 	add_path("/sys/dev/char/%u:%u", VFIO_MAJOR, i);
 	add(UI_VFS_LINK, 0, "../../devices/%s/%s/vfio-dev/vfio%u", bus, rid, i);
-	add_path("/sys/kernel/iommu_groups/%u", i);
-	add(UI_VFS_DIR, 0, "%s", "");
-	add_path("/sys/kernel/iommu_groups/%u/type", i);
-	add(UI_VFS_FILE, 0, "DMA\n");
-	add_path("/sys/kernel/iommu_groups/%u/devices", i);
-	add(UI_VFS_DIR, 0, "%s", "");
-	add_path("/sys/kernel/iommu_groups/%u/devices/%s", i, rid);
+	add_group(ui_shim_desc()->devices[i].group);
+	add_path("/sys/kernel/iommu_groups/%u/devices/%s", ui_shim_desc()->devices[i].group, rid);
 	add(UI_VFS_LINK, 0, "../../../../devices/%s/%s", bus, rid);
+}
+
+/* The kernel's fault injection, as far as its selftest goes. */
+static void add_faults(void)
+{
+	add_path("/sys/kernel/debug");
+	add(UI_VFS_DIR, 0, "%s", "");
+	add_path("/sys/kernel/debug/failslab");
+	add(UI_VFS_DIR, 0, "%s", "");
+	add_path("/sys/kernel/debug/failslab/ignore-gfp-wait");
+	add(UI_VFS_FAULTS, UI_FAULT_IGNORE_WAIT, "%s", "");
+	add_path("/sys/kernel/debug/failslab/verbose");
+	add(UI_VFS_FAULTS, UI_FAULT_VERBOSE, "%s", "");
+	add_path(NTH_PATH);
+	add(UI_VFS_FAULTS, UI_FAULT_NTH, "%s", "");
 }
 
 static int by_path(const void *a, const void *b)
@@ -145,7 +202,8 @@ static void build(void)
 {
 	static const char *const dirs[] = {
 		"/dev/vfio", "/dev/vfio/devices", "/sys/bus/pci", "/sys/bus/pci/devices", "/sys/bus/pci/drivers",
-		"/sys/bus/pci/drivers/vfio-pci", "/sys/class/vfio-dev", "/sys/kernel/iommu_groups", "/sys/devices/virtual/misc/iommu",
+		"/sys/bus/pci/drivers/vfio-pci", "/sys/class/vfio", "/sys/class/vfio-dev", "/sys/kernel/iommu_groups",
+		"/sys/devices/virtual/vfio", "/sys/devices/virtual/misc/iommu", "/sys/devices/virtual/misc/vfio",
 	};
 
 	for (size_t i = 0; i < ui_array_size(dirs); i++) {
@@ -158,8 +216,16 @@ static void build(void)
 	add(UI_VFS_LINK, 0, "../../devices/virtual/misc/iommu");
 	add_path("/sys/devices/virtual/misc/iommu/dev");
 	add(UI_VFS_FILE, 0, "%u:%u\n", MISC_MAJOR, IOMMU_MINOR);
+	add_path("/dev/vfio/vfio");
+	add(UI_VFS_CONTAINER, 0, "%s", "");
+	add_path("/sys/class/misc/vfio");
+	add(UI_VFS_LINK, 0, "../../devices/virtual/misc/vfio");
+	add_path("/sys/devices/virtual/misc/vfio/dev");
+	add(UI_VFS_FILE, 0, "%u:%u\n", MISC_MAJOR, CONTAINER_MINOR);
 	for (unsigned i = 0; i < ui_shim_desc()->n_devices; i++)
 		add_device(i);
+	if (!strcmp(ui_shim_desc()->kind, "mock"))
+		add_faults();
 	qsort(nodes, n_nodes, sizeof(nodes[0]), by_path);
 	/* Devices on one bus share its directory. */
 	for (unsigned i = 1; i < n_nodes; i++) {
@@ -335,20 +401,36 @@ enum ui_vfs_answer ui_vfs_find(int dirfd, const char *path, bool follow, const s
 			return index == NO_FILE ? UI_VFS_OTHER : UI_VFS_NOTDIR;
 		base = nodes[index].path;
 	} else if (!plausible(path)) {
-		return UI_VFS_OTHER;
+		if (ui_likely(!ui_faults_is_nth(path)))
+			return UI_VFS_OTHER;
+		path = NTH_PATH;
 	}
 	pthread_once(&once, build);
 	len = snprintf(todo, sizeof(todo), "%s%s%s", base, base[0] ? "/" : "", path);
 	return len >= (int)sizeof(todo) ? UI_VFS_OTHER : walk(todo, base[0], follow, node, out);
 }
 
-void ui_vfs_device_stat(bool vfio, unsigned device, struct stat *st)
+void ui_vfs_device_stat(enum ui_file_kind kind, unsigned index, struct stat *st)
 {
 	st->st_mode = S_IFCHR | 0660;
-	st->st_rdev = vfio ? makedev(VFIO_MAJOR, device) : makedev(MISC_MAJOR, IOMMU_MINOR);
 	st->st_size = 0;
 	st->st_blocks = 0;
 	st->st_nlink = 1;
+	switch (kind) {
+	case UI_FILE_VFIO:
+		st->st_rdev = makedev(VFIO_MAJOR, index);
+		break;
+	case UI_FILE_GROUP:
+		st->st_mode = S_IFCHR | 0600;
+		st->st_rdev = makedev(GROUP_MAJOR, group_minor(index));
+		break;
+	case UI_FILE_CONTAINER:
+		st->st_mode = S_IFCHR | 0666;
+		st->st_rdev = makedev(MISC_MAJOR, CONTAINER_MINOR);
+		break;
+	default:
+		st->st_rdev = makedev(MISC_MAJOR, IOMMU_MINOR);
+	}
 }
 
 void ui_vfs_stat(const struct ui_vfs_node *node, struct stat *st)
@@ -373,9 +455,20 @@ void ui_vfs_stat(const struct ui_vfs_node *node, struct stat *st)
 		st->st_mode = S_IFREG | 0444;
 		st->st_size = 4096; /* as sysfs says */
 		break;
+	case UI_VFS_FAULTS:
+		ui_faults_stat(st);
+		break;
 	case UI_VFS_IOMMU:
+		ui_vfs_device_stat(UI_FILE_IOMMU, 0, st);
+		break;
+	case UI_VFS_CONTAINER:
+		ui_vfs_device_stat(UI_FILE_CONTAINER, 0, st);
+		break;
+	case UI_VFS_GROUP:
+		ui_vfs_device_stat(UI_FILE_GROUP, node->device, st);
+		break;
 	case UI_VFS_VFIO:
-		ui_vfs_device_stat(node->kind == UI_VFS_VFIO, node->device, st);
+		ui_vfs_device_stat(UI_FILE_VFIO, node->device, st);
 		break;
 	}
 }
@@ -440,8 +533,14 @@ int ui_vfs_open(const struct ui_vfs_node *node, int flags)
 	case UI_VFS_FILE:
 	case UI_VFS_CONFIG:
 		return open_text(node, flags);
+	case UI_VFS_FAULTS:
+		return ui_faults_open((enum ui_fault_file)node->device, flags);
 	case UI_VFS_IOMMU:
 		return ui_file_open(UI_FILE_IOMMU, 0, flags);
+	case UI_VFS_CONTAINER:
+		return ui_file_open(UI_FILE_CONTAINER, 0, flags);
+	case UI_VFS_GROUP:
+		return ui_file_open(UI_FILE_GROUP, node->device, flags);
 	case UI_VFS_VFIO:
 		return ui_file_open(UI_FILE_VFIO, node->device, flags);
 	}

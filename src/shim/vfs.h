@@ -6,17 +6,17 @@
 #ifndef UI_SHIM_VFS_H
 #define UI_SHIM_VFS_H
 
-#include "base/types.h"
+#include "shim/shim.h"
 
 struct stat;
 struct statx;
 
-enum ui_vfs_kind { UI_VFS_DIR, UI_VFS_FILE, UI_VFS_LINK, UI_VFS_IOMMU, UI_VFS_VFIO, UI_VFS_CONFIG };
+enum ui_vfs_kind { UI_VFS_DIR, UI_VFS_FILE, UI_VFS_LINK, UI_VFS_IOMMU, UI_VFS_CONTAINER, UI_VFS_GROUP, UI_VFS_VFIO, UI_VFS_CONFIG, UI_VFS_FAULTS };
 
 struct ui_vfs_node {
 	char path[112];
 	enum ui_vfs_kind kind;
-	unsigned device; /* VFIO, CONFIG: which */
+	unsigned device; /* VFIO, CONFIG, FAULTS: which */
 	char text[112];  /* FILE: its content; LINK: its target */
 };
 
@@ -46,7 +46,7 @@ const struct ui_vfs_node *ui_vfs_child(const struct ui_vfs_node *dir, unsigned i
 void ui_vfs_stat(const struct ui_vfs_node *node, struct stat *st);
 void ui_vfs_statx(const struct ui_vfs_node *node, struct statx *stx);
 /* st_rdev and mode of an open device, for fstat(). */
-void ui_vfs_device_stat(bool vfio, unsigned device, struct stat *st);
+void ui_vfs_device_stat(enum ui_file_kind kind, unsigned index, struct stat *st);
 /* open(2): a descriptor or a negative errno. Inside an entry. */
 int ui_vfs_open(const struct ui_vfs_node *node, int flags);
 

@@ -23,7 +23,6 @@
 #include <time.h>
 
 enum {
-	KICK_FD_MIN = 512,
 	SPINS = 64,              /* rounds of polling before the first sleep */
 	SLEEP_MIN_NS = 10000,
 	SLEEP_MAX_NS = 500000,   /* the longest a mapped doorbell waits */
@@ -53,8 +52,12 @@ static void kick(void)
 {
 	atomic_fetch_add(&worker.word, 1);
 	ui_sys_futex_wake(&worker.word, 1);
+	if (atomic_load(&worker.kick_fd) < 0)
+		return;
+	ui_ownfd_lock();
 	if (atomic_load(&worker.kick_fd) >= 0)
 		ui_sys_write(atomic_load(&worker.kick_fd), &(u64){ 1 }, sizeof(u64));
+	ui_ownfd_unlock();
 }
 
 /* The device has something to do. Its lock is held. Order: woken before word; the thread reads word before woken. */
@@ -258,20 +261,6 @@ void ui_worker_stop(unsigned device)
 	pthread_setcancelstate(cancel, NULL);
 }
 
-/* Small numbers are the program's: one that closes what it does not know would soon have a file of its own there. */
-static int high_eventfd(void)
-{
-	int fd = ui_sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), high;
-
-	if (fd < 0)
-		return fd;
-	high = ui_sys_fcntl(fd, F_DUPFD_CLOEXEC, KICK_FD_MIN);
-	if (high < 0)
-		return fd;
-	ui_sys_close(fd);
-	return high;
-}
-
 void ui_worker_watch(unsigned device, struct ui_vfio *vfio, bool on)
 {
 	struct seat *seat = &worker.seats[device];
@@ -281,8 +270,12 @@ void ui_worker_watch(unsigned device, struct ui_vfio *vfio, bool on)
 		seat->watched = vfio;
 	else if (seat->watched == vfio)
 		seat->watched = NULL;
-	if (on && atomic_load(&worker.kick_fd) < 0)
-		atomic_store(&worker.kick_fd, high_eventfd());
+	if (on && atomic_load(&worker.kick_fd) < 0) {
+		int fd = ui_sys_eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+		if (fd >= 0)
+			ui_ownfd_keep(fd, &worker.kick_fd);
+	}
 	pthread_mutex_unlock(&worker.watch);
 	kick();
 }

@@ -124,6 +124,7 @@ static u8 type_of(const struct ui_vfs_node *node)
 		return DT_LNK;
 	case UI_VFS_FILE:
 	case UI_VFS_CONFIG:
+	case UI_VFS_FAULTS:
 		return DT_REG;
 	default:
 		return DT_CHR;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Calls that take a descriptor. One that is not ours costs a look into the table. */
 #include "shim/bind.h"
+#include "shim/faults.h"
+#include "shim/objfile.h"
 #include "shim/real.h"
 #include "shim/shim.h"
 #include "shim/vfs.h"
@@ -82,14 +84,32 @@ static bool concerns_us(int fd)
 	return ui_fd_ours(fd) && !ui_self_borrowed();
 }
 
+/* A descriptor of the library's own, in this process? */
+static bool is_own(int fd)
+{
+	struct ui_shim_entry entry;
+	bool is;
+
+	if (ui_likely(!ui_ownfd_maybe(fd)) || ui_self_borrowed())
+		return false;
+	ui_shim_enter(&entry);
+	is = ui_ownfd_is(fd);
+	ui_shim_leave(&entry);
+	return is;
+}
+
 UI_EXPORT int close(int fd)
 {
 	struct ui_shim_entry entry;
 	struct ui_file *file;
 	int ret;
 
-	if (ui_likely(!concerns_us(fd)))
-		return REAL(close)(fd);
+	if (ui_likely(!concerns_us(fd))) {
+		if (ui_likely(!is_own(fd)))
+			return REAL(close)(fd);
+		errno = EBADF; /* the program opened nothing there */
+		return -1;
+	}
 	ui_shim_enter(&entry);
 	/* Out of the table first: once the kernel has closed it, the number may at once be somebody else's. */
 	file = ui_fd_take(fd);
@@ -105,22 +125,58 @@ static void forget_range(unsigned first, unsigned last)
 {
 	int highest = ui_fd_highest();
 
-	for (int fd = (int)first; highest >= 0 && fd >= 0 && fd <= highest && (unsigned)fd <= last; fd++)
-		ui_fd_forget(fd);
+	for (int fd = (int)first; highest >= 0 && fd >= 0 && fd <= highest && (unsigned)fd <= last; fd++) {
+		if (ui_fd_ours(fd))
+			ui_fd_forget(fd);
+	}
 }
 
+/* The lowest descriptor of our own in the range, or -1. */
+static int own_in(unsigned first, unsigned last)
+{
+	struct ui_shim_entry entry;
+	int own;
+
+	if (ui_likely(!ui_ownfd_maybe(INT_MAX - 1)) || ui_self_borrowed())
+		return -1;
+	ui_shim_enter(&entry);
+	own = ui_ownfd_next(first, last);
+	ui_shim_leave(&entry);
+	return own;
+}
+
+/* Piece by piece around those of our own. */
 UI_EXPORT int close_range(unsigned first, unsigned last, int flags)
 {
+	int own, ret = 0;
+
+	if (flags & (int)CLOSE_RANGE_CLOEXEC || first > last || first > (unsigned)INT32_MAX)
+		return REAL(close_range)(first, last, flags);
 	/* Taken out of the table before the kernel closes: another thread may get a number at once. */
-	if (!(flags & (int)CLOSE_RANGE_CLOEXEC) && first <= last && first <= (unsigned)INT32_MAX)
-		forget_range(first, last);
-	return REAL(close_range)(first, last, flags);
+	forget_range(first, last);
+	while (!ret && (own = own_in(first, last)) >= 0) {
+		if ((unsigned)own > first)
+			ret = REAL(close_range)(first, (unsigned)own - 1, flags);
+		first = (unsigned)own + 1;
+	}
+	return ret || first > last ? ret : REAL(close_range)(first, last, flags);
 }
 
 UI_EXPORT void closefrom(int first)
 {
-	forget_range(first < 0 ? 0 : (unsigned)first, ~0u);
-	REAL(closefrom)(first);
+	unsigned at = first < 0 ? 0 : (unsigned)first;
+	int own;
+
+	forget_range(at, ~0u);
+	while ((own = own_in(at, INT32_MAX)) >= 0) {
+		if ((unsigned)own > at && REAL(close_range)(at, (unsigned)own - 1, 0)) {
+			/* A kernel without close_range(). */
+			for (unsigned fd = at; fd < (unsigned)own; fd++)
+				REAL(close)((int)fd);
+		}
+		at = (unsigned)own + 1;
+	}
+	REAL(closefrom)((int)at);
 }
 
 UI_EXPORT int fclose(FILE *stream)
@@ -176,6 +232,17 @@ UI_EXPORT int dup(int fd)
 	return duplicated(REAL(dup)(fd), file, &entry);
 }
 
+static void make_way(int to)
+{
+	struct ui_shim_entry entry;
+
+	if (ui_likely(!ui_ownfd_maybe(to)) || ui_self_borrowed())
+		return;
+	ui_shim_enter(&entry);
+	ui_ownfd_make_way(to);
+	ui_shim_leave(&entry);
+}
+
 UI_EXPORT int dup2(int fd, int to)
 {
 	struct ui_shim_entry entry;
@@ -183,6 +250,7 @@ UI_EXPORT int dup2(int fd, int to)
 
 	if (fd == to)
 		return REAL(dup2)(fd, to); /* nothing is duplicated */
+	make_way(to);
 	file = begin(fd, &entry);
 	return duplicated(REAL(dup2)(fd, to), file, &entry);
 }
@@ -190,8 +258,10 @@ UI_EXPORT int dup2(int fd, int to)
 UI_EXPORT int dup3(int fd, int to, int flags)
 {
 	struct ui_shim_entry entry;
-	struct ui_file *file = begin(fd, &entry);
+	struct ui_file *file;
 
+	make_way(to);
+	file = begin(fd, &entry);
 	return duplicated(REAL(dup3)(fd, to, flags), file, &entry);
 }
 
@@ -237,14 +307,20 @@ UI_EXPORT int fstat(int fd, struct stat *st)
 	struct ui_file *file;
 
 	/* An adopted descriptor shows what it is even before its first ioctl: our memfds are regular files without a name. */
-	if (ret || ui_likely(!S_ISREG(st->st_mode) || st->st_nlink) || !ui_shim_served())
-		return ret;
+	if (ret || ui_likely(!S_ISREG(st->st_mode) || st->st_nlink) || !ui_shim_served()) {
+		if (ui_likely(ret || !S_ISSOCK(st->st_mode) || !ui_fd_ours(fd)))
+			return ret;
+	}
 	ui_shim_enter(&entry);
 	file = ui_fd_find(fd);
 	if (file && file->kind == UI_FILE_DIR)
 		ui_vfs_stat(ui_vfs_at(file->index), st);
+	else if (file && file->kind == UI_FILE_OBJECT)
+		ui_object_stat(file, st);
+	else if (file && file->kind == UI_FILE_FAULTS)
+		ui_faults_stat(st);
 	else if (file)
-		ui_vfs_device_stat(file->kind == UI_FILE_VFIO, file->index, st);
+		ui_vfs_device_stat(file->kind, file->index, st);
 	if (file)
 		ui_file_put(file);
 	ui_shim_leave(&entry);
@@ -268,8 +344,7 @@ UI_EXPORT int __fxstat64(int version, int fd, struct stat64 *st)
 
 /* --- reading and writing --- */
 
-/* @offset below 0: refused as the kernel does. */
-static s64 transfer(struct ui_file *file, void *buf, size_t n_bytes, off_t offset, bool write)
+static s64 transfer_at(struct ui_file *file, void *buf, size_t n_bytes, off_t offset, bool write)
 {
 	s64 ret = offset < 0 || n_bytes > SSIZE_MAX ? -EINVAL : ui_file_ready(file);
 
@@ -278,13 +353,19 @@ static s64 transfer(struct ui_file *file, void *buf, size_t n_bytes, off_t offse
 	return write ? ui_bind_pwrite(file, buf, n_bytes, (u64)offset) : ui_bind_pread(file, buf, n_bytes, (u64)offset);
 }
 
+/* @offset below 0: refused as the kernel does. */
+static s64 transfer(struct ui_file *file, void *buf, size_t n_bytes, off_t offset, bool write)
+{
+	return file->kind == UI_FILE_OBJECT && offset >= 0 ? -ESPIPE : transfer_at(file, buf, n_bytes, offset, write);
+}
+
 /* At the descriptor's own position, which is the memfd's: shared by duplicates, as it must be. */
 static s64 transfer_here(int fd, struct ui_file *file, void *buf, size_t n_bytes, bool write)
 {
-	off_t pos = REAL(lseek)(fd, 0, SEEK_CUR);
-	s64 ret = transfer(file, buf, n_bytes, pos < 0 ? 0 : pos, write);
+	off_t pos = file->kind == UI_FILE_OBJECT ? 0 : REAL(lseek)(fd, 0, SEEK_CUR);
+	s64 ret = transfer_at(file, buf, n_bytes, pos < 0 ? 0 : pos, write);
 
-	if (ret > 0)
+	if (ret > 0 && file->kind != UI_FILE_OBJECT)
 		REAL(lseek)(fd, pos + ret, SEEK_SET);
 	return ret;
 }
@@ -364,7 +445,7 @@ UI_EXPORT ssize_t __pread64_chk(int fd, void *buf, size_t n_bytes, off64_t offse
 static ssize_t vectored(int fd, struct ui_file *file, const struct ui_shim_entry *entry, const struct iovec *iov, int n,
 			bool here, off_t offset, bool write)
 {
-	s64 done = n < 0 || n > IOV_MAX ? -EINVAL : 0;
+	s64 done = n < 0 || n > IOV_MAX ? -EINVAL : ui_file_ready(file);
 
 	for (int i = 0; done >= 0 && i < n; i++) {
 		struct iovec v;
@@ -434,6 +515,29 @@ UI_EXPORT int ftruncate(int fd, off_t length)
 		return -1;
 	}
 	return REAL(ftruncate)(fd, length);
+}
+
+/* These files have no position; only the memory of a dma-buf says its length. */
+UI_EXPORT off_t lseek(int fd, off_t offset, int whence)
+{
+	struct ui_shim_entry entry;
+	struct ui_file *file = begin(fd, &entry);
+	bool seekable;
+
+	if (ui_likely(!file))
+		return REAL(lseek)(fd, offset, whence);
+	seekable = file->kind == UI_FILE_DIR || file->kind == UI_FILE_FAULTS || (file->kind == UI_FILE_OBJECT && ui_object_bytes(file));
+	end(file, &entry);
+	if (!seekable) {
+		errno = ESPIPE;
+		return -1;
+	}
+	return REAL(lseek)(fd, offset, whence);
+}
+
+UI_EXPORT off64_t lseek64(int fd, off64_t offset, int whence)
+{
+	return lseek(fd, offset, whence);
 }
 
 UI_EXPORT int ftruncate64(int fd, off64_t length)

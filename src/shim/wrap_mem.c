@@ -2,7 +2,10 @@
 /* The memory calls: mmap, munmap, mremap, madvise, shmat, shmdt, and the end of threads. */
 #include "shim/bind.h"
 #include "shim/mem.h"
+#include "shim/objfile.h"
 #include "shim/real.h"
+#include "shim/region.h"
+#include "shim/share.h"
 #include "shim/shim.h"
 #include "base/alloc.h"
 #include "base/bits.h"
@@ -13,6 +16,9 @@
 
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
+#endif
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
 #endif
 #define GUARD_INSTALL 102 /* MADV_GUARD_INSTALL: drops pages as MADV_DONTNEED does */
 
@@ -32,6 +38,13 @@ static bool bounds(const void *addr, size_t length, u64 *start, u64 *last)
 static bool pass(void)
 {
 	return ui_likely(!ui_mem_watching()) || ui_shim_inside();
+}
+
+/* The program unmapped these addresses, or got them for something else. */
+static void forget(u64 start, u64 last)
+{
+	ui_mem_bar_remove(start, last);
+	ui_region_cut(start, last);
 }
 
 static void *map_over(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
@@ -54,68 +67,116 @@ static void *map_over(void *addr, size_t length, int prot, int flags, int fd, of
 	if (ret)
 		ui_mem_undo(&undo);
 	else
-		ui_mem_bar_remove(start, last);
+		forget(start, last);
 	ui_mem_unlock();
+	ui_region_settle();
 	ui_shim_leave(&entry);
 	if (ret)
 		errno = -ret;
 	return at;
 }
 
-static void *map(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+static void *map_watched(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
+	struct ui_shim_entry entry;
 	void *at;
 
-	if (flags & MAP_FIXED && !pass())
+	if (flags & MAP_FIXED)
 		return map_over(addr, length, prot, flags, fd, offset);
 	at = REAL(mmap)(addr, length, prot, flags, fd, offset);
-	if (at != MAP_FAILED && !pass()) {
-		/* A BAR may have been there that was unmapped behind our back. */
-		struct ui_shim_entry entry;
-
-		ui_shim_enter(&entry);
-		ui_mem_bar_remove((u64)at, (u64)at + ui_align_up(length, UI_PAGE_BYTES) - 1);
-		ui_shim_leave(&entry);
-	}
+	if (at == MAP_FAILED)
+		return at;
+	/* A BAR may have been there that was unmapped behind our back. */
+	ui_shim_enter(&entry);
+	forget((u64)at, (u64)at + ui_align_up(length, UI_PAGE_BYTES) - 1);
+	ui_region_settle();
+	ui_shim_leave(&entry);
 	return at;
 }
 
-/* May the program map this of one of our files? 0, a negative errno, or NOT_OURS. */
-enum { NOT_OURS = 1 };
+static void *map(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
+{
+	return pass() ? REAL(mmap)(addr, length, prot, flags, fd, offset) : map_watched(addr, length, prot, flags, fd, offset);
+}
 
-static int may_map(int fd, size_t length, int prot, int flags, off_t offset)
+/* Memory that the context behind @file shares. Inside an entry. The result as the kernel's. */
+static u64 map_region(struct ui_file *file, void *addr, size_t length, int prot, int flags, off_t offset)
+{
+	u64 n_bytes = ui_align_up(length, UI_PAGE_BYTES);
+	bool foreign = ui_file_is_foreign(file);
+	struct ui_region *region;
+	void *token, *at;
+	int fd, ret;
+
+	if (!n_bytes || n_bytes < length || !ui_is_aligned((u64)offset, UI_PAGE_BYTES))
+		return (u64)-EINVAL;
+	ret = foreign ? ui_remote_mmap_region(file, n_bytes, prot, flags, (u64)offset, &fd, &token) :
+			ui_iommufd_mmap(file->ctx, (u64)offset, n_bytes, prot, flags, &fd, &token);
+	if (ret)
+		return (u64)(s64)ret;
+	region = ui_region_new(file, token, n_bytes);
+	if (!region) {
+		foreign ? ui_remote_munmap(file, token) : ui_iommufd_munmap(file->ctx, token);
+		if (foreign)
+			ui_sys_close(fd);
+		return (u64)-ENOMEM;
+	}
+	at = ui_mem_watching() ? map_watched(addr, length, prot, flags, fd, 0) : REAL(mmap)(addr, length, prot, flags, fd, 0);
+	ret = at == MAP_FAILED ? -errno : 0;
+	if (foreign)
+		ui_sys_close(fd);
+	ui_region_place(region, ret ? NULL : at);
+	if (!ret)
+		ui_mem_bar_add((u64)at, (u64)at + n_bytes - 1);
+	return ret ? (u64)(s64)ret : (u64)at;
+}
+
+/*
+ * A mapping of one of our files. What is the kernel's mmap() of the descriptor itself is only asked for here: *@at is 0 then. Otherwise
+ * *@at is the result as the kernel's. True: its pages are a device's.
+ */
+static bool map_ours(int fd, void *addr, size_t length, int prot, int flags, off_t offset, u64 *at)
 {
 	struct ui_shim_entry entry;
 	struct ui_file *file;
-	int ret = NOT_OURS;
+	bool device = false;
+	int ret = 0;
 
+	*at = 0;
 	ui_shim_enter(&entry);
 	file = ui_fd_get(fd);
-	if (file) {
-		ret = file->kind == UI_FILE_DIR ? -ENODEV : ui_file_ready(file);
-		if (!ret)
+	if (file && file->kind == UI_FILE_OBJECT) {
+		ret = ui_object_bytes(file) ? 0 : -ENODEV;
+	} else if (file) {
+		ret = file->kind == UI_FILE_DIR || file->kind == UI_FILE_FAULTS ? -ENODEV : ui_file_ready(file);
+		if (!ret && file->kind == UI_FILE_IOMMU)
+			*at = map_region(file, addr, length, prot, flags, offset);
+		else if (!ret)
 			ret = ui_bind_mmap(file, length, prot, flags, (u64)offset);
-		ui_file_put(file);
+		device = true;
 	}
+	if (file)
+		ui_file_put(file);
 	ui_shim_leave(&entry);
-	return ret;
+	if (ret)
+		*at = (u64)(s64)ret;
+	return device;
 }
 
 UI_EXPORT void *mmap(void *addr, size_t length, int prot, int flags, int fd, off_t offset)
 {
 	struct ui_shim_entry entry;
+	bool device;
 	void *at;
-	int ret;
+	u64 done;
 
 	if (ui_likely(flags & MAP_ANONYMOUS || !ui_fd_ours(fd)))
 		return map(addr, length, prot, flags, fd, offset);
-	ret = may_map(fd, length, prot, flags, offset);
-	if (ret < 0) {
-		errno = -ret;
-		return MAP_FAILED;
-	}
+	device = map_ours(fd, addr, length, prot, flags, offset, &done);
+	if (done)
+		return (void *)ui_shim_ret((long)done);
 	at = map(addr, length, prot, flags, fd, offset);
-	if (at != MAP_FAILED && ret != NOT_OURS) {
+	if (at != MAP_FAILED && device) {
 		ui_shim_enter(&entry);
 		ui_mem_bar_add((u64)at, (u64)at + length - 1);
 		ui_shim_leave(&entry);
@@ -145,8 +206,9 @@ UI_EXPORT int munmap(void *addr, size_t length)
 	if (ret)
 		ui_mem_undo(&undo);
 	else
-		ui_mem_bar_remove(start, last);
+		forget(start, last);
 	ui_mem_unlock();
+	ui_region_settle();
 	ui_shim_leave(&entry);
 	return (int)ui_shim_ret(ret);
 }
@@ -177,12 +239,29 @@ static u64 remap(const struct ui_mem_remap *want)
 	return ret ? (u64)(s64)ret : go.to;
 }
 
+/* Regions after mremap() has moved [old, old + old_bytes) to @at. */
+static void regions_follow(const struct ui_mem_remap *want, u64 at)
+{
+	u64 kept = ui_min(want->old_bytes, want->new_bytes);
+
+	if (at != want->old)
+		ui_region_cut(at, at + want->new_bytes - 1);
+	if (want->old_bytes > kept)
+		ui_region_cut(want->old + kept, want->old + want->old_bytes - 1);
+	if (kept)
+		ui_region_move(want->old, at, kept);
+}
+
 static u64 remap_watched(const struct ui_mem_remap *want)
 {
 	struct ui_mem_undo undo = { 0 };
 	u64 at, old_last = want->old + want->old_bytes - 1;
 	int ret = 0;
 
+	/* The kernel lets no mapping of a device's memory grow or be left behind. */
+	if ((want->new_bytes > want->old_bytes || want->flags & MREMAP_DONTUNMAP) &&
+	    ui_region_at(want->old, want->old + ui_max(want->old_bytes, UI_PAGE_BYTES) - 1))
+		return want->flags & MREMAP_DONTUNMAP ? (u64)-EINVAL : (u64)-EFAULT;
 	if (want->old_bytes > want->new_bytes)
 		ret = ui_mem_aside(want->old + want->new_bytes, old_last, &undo);
 	if (!ret && want->flags & MREMAP_FIXED)
@@ -192,6 +271,7 @@ static u64 remap_watched(const struct ui_mem_remap *want)
 		ui_mem_undo(&undo);
 		return at;
 	}
+	regions_follow(want, at);
 	if (want->old_bytes && ui_mem_bar_remove(want->old, old_last))
 		ui_mem_bar_add(at, at + want->new_bytes - 1);
 	else
@@ -207,7 +287,7 @@ UI_EXPORT void *mremap(void *old, size_t old_bytes, size_t new_bytes, int flags,
 	va_list ap;
 
 	va_start(ap, flags);
-	want.to = flags & (MREMAP_FIXED | 4 /* MREMAP_DONTUNMAP */) ? (u64)va_arg(ap, void *) : 0;
+	want.to = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP) ? (u64)va_arg(ap, void *) : 0;
 	va_end(ap);
 	want.old_bytes = ui_align_up(old_bytes, UI_PAGE_BYTES);
 	want.new_bytes = ui_align_up(new_bytes, UI_PAGE_BYTES);
@@ -218,6 +298,7 @@ UI_EXPORT void *mremap(void *old, size_t old_bytes, size_t new_bytes, int flags,
 	ui_mem_lock();
 	at = remap_watched(&want);
 	ui_mem_unlock();
+	ui_region_settle();
 	ui_shim_leave(&entry);
 	if (ui_sys_is_err((void *)at)) {
 		errno = (int)-(s64)at;
@@ -248,6 +329,13 @@ UI_EXPORT int madvise(void *addr, size_t length, int advice)
 	u64 start, last;
 	int ret;
 
+	if (ui_unlikely(drops && ui_remote_converted()) && !ui_shim_inside() && bounds(addr, length, &start, &last)) {
+		ui_shim_enter(&entry);
+		ui_mem_lock();
+		ui_remote_drop(start, last);
+		ui_mem_unlock();
+		ui_shim_leave(&entry);
+	}
 	if ((!drops && advice != MADV_FREE) || pass() || !bounds(addr, length, &start, &last))
 		return REAL(madvise)(addr, length, advice);
 	ui_shim_enter(&entry);

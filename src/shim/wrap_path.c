@@ -65,7 +65,7 @@ static int do_open(enum opener how, int dirfd, const char *path, int flags, mode
 		ui_shim_enter(&entry);
 		fd = ui_vfs_open(node, flags);
 		ui_shim_leave(&entry);
-		if (fd >= 0 && node->kind != UI_VFS_IOMMU && node->kind != UI_VFS_VFIO && node->kind != UI_VFS_DIR)
+		if (fd >= 0 && (node->kind == UI_VFS_FILE || node->kind == UI_VFS_CONFIG))
 			ui_fd_forget(fd);
 		return (int)ui_shim_ret(fd);
 	case UI_VFS_OTHER:
@@ -309,7 +309,8 @@ UI_EXPORT int statx(int dirfd, const char *path, int flags, unsigned mask, struc
 
 static int node_access(const struct ui_vfs_node *node, int mode)
 {
-	bool device = node->kind == UI_VFS_IOMMU || node->kind == UI_VFS_VFIO;
+	bool device = node->kind == UI_VFS_IOMMU || node->kind == UI_VFS_CONTAINER || node->kind == UI_VFS_GROUP ||
+		      node->kind == UI_VFS_VFIO || node->kind == UI_VFS_FAULTS;
 
 	if ((mode & X_OK && node->kind != UI_VFS_DIR) || (mode & W_OK && !device)) {
 		errno = EACCES;

@@ -40,7 +40,7 @@ static UI_NOINLINE enum ui_dma_status miss(struct ui_dma *dma, const struct ui_s
 	if (status != UI_DMA_OK)
 		return status;
 	p->n_bytes = ui_min(n_bytes, ui_min(room, ui_mask_lg2(w.leaf_lg2) - (iova & ui_mask_lg2(w.leaf_lg2)) + 1));
-	if (ui_port_passes(dma, cfg)) {
+	if (ui_port_passes(dma)) {
 		dma->skip--;
 		return at_pa(dma, w.oa, access, p->n_bytes, p, why);
 	}
@@ -80,7 +80,7 @@ UI_ALWAYS_INLINE enum ui_dma_status locate(struct ui_dma *dma, const struct ui_s
 
 	if (ui_unlikely(cfg->kind != UI_CFG_TRANSLATE))
 		return locate_other(dma, cfg, iova, access, n_bytes, p, why);
-	e = ui_port_passes(dma, cfg) ? NULL : cached(dma, cfg, iova, access, &mask);
+	e = ui_port_passes(dma) ? NULL : cached(dma, cfg, iova, access, &mask);
 	if (ui_unlikely(!e))
 		return miss(dma, cfg, iova, access, n_bytes, p, why);
 	ui_port_count(&dma->slot->hits, 1);

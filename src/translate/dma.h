@@ -170,6 +170,7 @@ enum ui_dma_status ui_dma_translate(struct ui_dma *dma, const struct ui_dma_addr
 struct ui_dma_stats {
 	/* Per page looked up. One that goes by the TLB (it serves nothing just now) counts as a miss. */
 	u64 tlb_hits, tlb_misses, walks;
+	u64 nested_walks;                /* of those: walks of a stage 1 through a stage 2 */
 	u64 faults;                      /* reported */
 	u64 bytes;                       /* moved or compared; those of a copy count once */
 };

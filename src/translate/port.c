@@ -64,6 +64,7 @@ void ui_dma_stats(const struct ui_dma *dma, struct ui_dma_stats *out)
 		.tlb_hits = atomic_load_explicit(&dma->slot->hits, memory_order_relaxed),
 		.tlb_misses = atomic_load_explicit(&dma->misses, memory_order_relaxed),
 		.walks = atomic_load_explicit(&dma->misses, memory_order_relaxed),
+		.nested_walks = atomic_load_explicit(&dma->nested_walks, memory_order_relaxed),
 		.faults = atomic_load_explicit(&dma->faults, memory_order_relaxed),
 		.bytes = atomic_load_explicit(&dma->bytes, memory_order_relaxed),
 	};

@@ -28,7 +28,8 @@ struct ui_dma {
 	u16 skip;    /* so many accesses go by the TLB: see ui_port_passes() */
 	u16 n_missed;
 	unsigned victim; /* the TLB's */
-	_Atomic u64 misses; /* this and those at the end: written by the port's thread only */
+	_Atomic u64 misses; /* this, the next and those at the end: written by the port's thread only */
+	_Atomic u64 nested_walks;
 	u64 hits_before;
 	ui_resolve_fn resolve;
 	void *arg;
@@ -37,6 +38,7 @@ struct ui_dma {
 	void *sink_arg;
 	struct ui_fault last; /* with a sink: the latest fault */
 	_Atomic u64 faults, bytes;
+	struct ui_walk_cache walk_cache;
 };
 
 /* A plain increment for the one writer, whole for readers. */
@@ -128,33 +130,42 @@ UI_ALWAYS_INLINE enum ui_dma_status ui_port_enter(struct ui_dma *dma, const stru
 	return ui_port_enter_again(dma, at, n_cfgs, cfgs) ? UI_DMA_OK : ui_port_enter_anew(dma, at, n_cfgs, cfgs, failed);
 }
 
-/* The common case: a walk is a few direct loads. */
-UI_ALWAYS_INLINE bool ui_port_one_own_table(const struct ui_stage_config *cfg)
+/* The common case, of either stage: a walk is a few direct loads. NULL: another. */
+UI_ALWAYS_INLINE const struct ui_pt *ui_port_one_own_table(const struct ui_stage_config *cfg)
 {
-	return cfg->s1.present && cfg->s1.pt && !cfg->s2.present;
+	if (!cfg->s1.present)
+		return cfg->s2.pt;
+	return cfg->s2.present ? NULL : cfg->s1.pt;
 }
 
 /*
  * Where accesses are spread over so many pages that entries are thrown out before they serve, looking and filling cost more
- * than they give, if all they save is a few direct loads. So when as many misses as the TLB has entries come with few
+ * than they give: what they could save is a few loads. So when as many misses as the TLB has entries come with few
  * hits, only a sample of the accesses uses the TLB, until it finds again what it looks for. This says whether an access
  * goes by it.
  */
-UI_ALWAYS_INLINE bool ui_port_passes(const struct ui_dma *dma, const struct ui_stage_config *cfg)
+UI_ALWAYS_INLINE bool ui_port_passes(const struct ui_dma *dma)
 {
-	return ui_unlikely(dma->skip) && ui_port_one_own_table(cfg);
+	return ui_unlikely(dma->skip);
 }
 
 UI_ALWAYS_INLINE enum ui_dma_status ui_port_walk(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova,
 						 unsigned access, struct ui_walk *out, struct ui_fault *why)
 {
-	ui_port_count(&dma->misses, 1);
-	if (ui_likely(ui_port_one_own_table(cfg))) {
-		enum ui_walk_status status = cfg->s1.pt->ops->walk(cfg->s1.pt, iova, access, out);
+	const struct ui_pt *pt = ui_port_one_own_table(cfg);
 
-		return ui_likely(status == UI_WALK_OK) ? UI_DMA_OK : ui_walk_refused(why, status, 1, out->level, 0);
+	ui_port_count(&dma->misses, 1);
+	if (ui_likely(pt)) {
+		enum ui_walk_status status = pt->ops->walk(pt, iova, access, out);
+
+		if (ui_likely(status == UI_WALK_OK))
+			return UI_DMA_OK;
+		return cfg->s1.present ? ui_walk_refused(why, status, 1, out->level, 0) : ui_walk_refused(why, status, 2, out->level, iova);
 	}
-	return ui_walk_config(dma->tr->mem, cfg, iova, access, out, why);
+	if (cfg->s1.present && cfg->s2.present)
+		ui_port_count(&dma->nested_walks, 1);
+	dma->walk_cache.epoch = dma->answers[0].epoch;
+	return ui_walk_config(dma->tr->mem, &dma->walk_cache, cfg, iova, access, out, why);
 }
 
 UI_ALWAYS_INLINE unsigned ui_port_wanted(const struct ui_dma_addr *at, unsigned access)

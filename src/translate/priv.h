@@ -143,11 +143,32 @@ UI_ALWAYS_INLINE uintptr_t ui_mem_mmio_key(const struct ui_mem_mmio_ops *ops, co
 }
 
 /*
- * Walks @iova through the stages of @cfg (UI_CFG_TRANSLATE), inside a section. @out as dma.h's ui_dma_translate(). On
+ * Where the lowest tables of a stage 1 lie that is walked through a stage 2, so that a walk need not begin at the top: as hardware
+ * caches entries of upper levels. A port's own; each is good for sections of the epoch in which it was found, as ui_port_answer
+ * is: whoever takes away what it rests on (an entry of either stage, memory, an attachment) counts the epoch up and waits for
+ * the sections that have not seen it.
+ */
+struct ui_walk_table {
+	struct ui_walk_at at; /* at.table is an ipa */
+	u64 iova, epoch;      /* iova: of the first byte under the table */
+	u8 *host;             /* the page that the table is */
+	u32 tag;              /* of the stage config; 0: empty */
+	bool written;         /* stage 2 lets it be written, and has it marked so */
+};
+
+enum { UI_WALK_TABLES = 2048, UI_WALK_TABLE_LG2 = 21 };
+
+struct ui_walk_cache {
+	u64 epoch; /* of the section */
+	struct ui_walk_table tables[UI_WALK_TABLES];
+};
+
+/*
+ * Walks @iova through the stages of @cfg (UI_CFG_TRANSLATE), inside a section that @cache->epoch names. @out as dma.h's ui_dma_translate(). On
  * failure fills reason, stage, level, on_walk and ipa of @fault.
  */
-enum ui_dma_status ui_walk_config(const struct ui_mem *mem, const struct ui_stage_config *cfg, u64 iova, unsigned access,
-				  struct ui_walk *out, struct ui_fault *fault);
+enum ui_dma_status ui_walk_config(const struct ui_mem *mem, struct ui_walk_cache *cache, const struct ui_stage_config *cfg, u64 iova,
+				  unsigned access, struct ui_walk *out, struct ui_fault *fault);
 /* Fills @fault for a walk that ended with @status, and returns the reason. */
 enum ui_dma_status ui_walk_refused(struct ui_fault *fault, enum ui_walk_status status, u8 stage, u8 level, u64 ipa);
 

@@ -40,7 +40,7 @@ static enum ui_dma_status translate_miss(struct ui_dma *dma, const struct ui_sta
 		*why = (struct ui_fault){ .reason = UI_DMA_BLOCKED };
 		return UI_DMA_BLOCKED;
 	}
-	if (ui_port_passes(dma, cfg)) {
+	if (ui_port_passes(dma)) {
 		dma->skip--;
 		return ui_port_walk(dma, cfg, iova, access, out, why);
 	}

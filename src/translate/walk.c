@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Walks of one or two stages: any stage 1 over any stage 2. */
+#include "base/bits.h"
 #include "base/safe.h"
 #include "translate/priv.h"
 
@@ -28,6 +29,7 @@ static enum ui_dma_status to_dma(enum ui_walk_status status)
 struct walk {
 	const struct ui_mem *mem;
 	const struct ui_stage *s2;
+	struct ui_walk_table *known; /* NULL: no table is */
 	struct ui_fault *fault;
 	bool s2_refused; /* @fault is filled */
 };
@@ -55,51 +57,103 @@ static enum ui_walk_status mem_cmpxchg(void *arg, u64 pa, u64 expected, u64 desi
 	return ret < 0 ? UI_WALK_ABORT : UI_WALK_OK;
 }
 
-static enum ui_walk_status walk_stage(struct walk *walk, const struct ui_stage *stage, bool through_s2, u64 addr,
-				      unsigned access, struct ui_walk *out);
+static enum ui_walk_status walk_stage(struct walk *walk, const struct ui_stage *stage, u64 addr, unsigned access, struct ui_walk *out);
 
 /* The pa of a stage-1 table entry. */
-static enum ui_walk_status entry_pa(struct walk *walk, u64 ipa, unsigned access, u64 *pa)
+static enum ui_walk_status entry_pa(struct walk *walk, u64 ipa, unsigned access, struct ui_walk *w)
 {
-	struct ui_walk w = { 0 };
-	enum ui_walk_status status = walk_stage(walk, walk->s2, false, ipa, access, &w);
+	enum ui_walk_status status = walk_stage(walk, walk->s2, ipa, access, w);
 
 	if (status != UI_WALK_OK) {
 		walk->s2_refused = true;
-		*walk->fault = (struct ui_fault){ .reason = to_dma(status), .stage = 2, .level = w.level, .on_walk = true, .ipa = ipa };
+		*walk->fault = (struct ui_fault){ .reason = to_dma(status), .stage = 2, .level = w->level, .on_walk = true, .ipa = ipa };
 	}
-	*pa = w.oa;
 	return status;
+}
+
+/* In the table that is known? */
+UI_ALWAYS_INLINE bool is_known(const struct walk *walk, u64 ipa)
+{
+	return walk->known && ui_align_down(ipa, UI_PAGE_BYTES) == walk->known->at.table;
 }
 
 static enum ui_walk_status s2_load(void *arg, u64 ipa, u64 *entry)
 {
-	u64 pa;
-	enum ui_walk_status status = entry_pa(arg, ipa, UI_PROT_READ, &pa);
+	struct walk *walk = arg;
+	struct ui_walk w = { 0 };
+	enum ui_walk_status status;
 
-	return status == UI_WALK_OK ? mem_load(arg, pa, entry) : status;
+	if (ui_likely(is_known(walk, ipa)))
+		return ui_safe_load64(walk->known->host + (ipa & (UI_PAGE_BYTES - 1)), entry) ? UI_WALK_ABORT : UI_WALK_OK;
+	status = entry_pa(walk, ipa, UI_PROT_READ, &w);
+	return status == UI_WALK_OK ? mem_load(walk, w.oa, entry) : status;
 }
 
+/* Any update of an entry needs stage 2 to grant the write too, which then counts as one there: the page becomes dirty. */
 static enum ui_walk_status s2_cmpxchg(void *arg, u64 ipa, u64 expected, u64 desired, bool *swapped)
 {
-	u64 pa;
-	enum ui_walk_status status = entry_pa(arg, ipa, UI_PROT_READ | UI_PROT_WRITE, &pa);
+	struct walk *walk = arg;
+	struct ui_walk w = { 0 };
+	enum ui_walk_status status;
+	int ret;
 
-	return status == UI_WALK_OK ? mem_cmpxchg(arg, pa, expected, desired, swapped) : status;
+	if (is_known(walk, ipa) && walk->known->written) {
+		ret = ui_safe_cmpxchg64(walk->known->host + (ipa & (UI_PAGE_BYTES - 1)), &expected, desired);
+		*swapped = !ret;
+		return ret < 0 ? UI_WALK_ABORT : UI_WALK_OK;
+	}
+	status = entry_pa(walk, ipa, UI_PROT_READ | UI_PROT_WRITE, &w);
+	if (status == UI_WALK_OK)
+		status = mem_cmpxchg(walk, w.oa, expected, desired, swapped);
+	if (status == UI_WALK_OK && is_known(walk, ipa))
+		walk->known->written = w.dirty;
+	return status;
 }
 
-static enum ui_walk_status walk_stage(struct walk *walk, const struct ui_stage *stage, bool through_s2, u64 addr,
-				      unsigned access, struct ui_walk *out)
+static enum ui_walk_status walk_stage(struct walk *walk, const struct ui_stage *stage, u64 addr, unsigned access, struct ui_walk *out)
 {
-	struct ui_walk_mem wm = {
-		.load = through_s2 ? s2_load : mem_load,
-		.cmpxchg = through_s2 ? s2_cmpxchg : mem_cmpxchg,
-		.arg = walk,
-	};
+	const struct ui_walk_mem wm = { .load = mem_load, .cmpxchg = mem_cmpxchg, .arg = walk };
 
 	if (stage->pt)
 		return stage->pt->ops->walk(stage->pt, addr, access, out);
 	return ui_walk_table(&stage->walk, &wm, addr, access, out);
+}
+
+/* After a walk that an access made: the tables above were marked for it. */
+static void learn(struct walk *walk, struct ui_walk_table *table, const struct ui_walk_at *at, u64 iova, u64 epoch, u32 tag)
+{
+	struct ui_walk w = { 0 };
+	u8 *host;
+
+	if (at->level || at->lg2 != UI_WALK_TABLE_LG2 || !ui_is_aligned(at->table, UI_PAGE_BYTES))
+		return;
+	if (walk_stage(walk, walk->s2, at->table, UI_PROT_READ, &w) != UI_WALK_OK || w.leaf_lg2 < UI_PAGE_LG2)
+		return;
+	host = ui_mem_host_page(walk->mem, w.oa, UI_PAGE_LG2, UI_PROT_READ);
+	if (host)
+		*table = (struct ui_walk_table){
+			.at = *at, .iova = ui_align_down(iova, UI_BIT(UI_WALK_TABLE_LG2)), .epoch = epoch, .host = host, .tag = tag,
+		};
+}
+
+/* Stage 1 through stage 2. */
+static enum ui_walk_status walk_nested(struct walk *walk, struct ui_walk_cache *cache, const struct ui_stage_config *cfg, u64 iova,
+				       unsigned access, struct ui_walk *out)
+{
+	const struct ui_walk_mem wm = { .load = s2_load, .cmpxchg = s2_cmpxchg, .arg = walk };
+	u64 at_table = (iova >> UI_WALK_TABLE_LG2) + cfg->tag * (u64)619;
+	struct ui_walk_table *table = &cache->tables[at_table % UI_WALK_TABLES];
+	struct ui_walk_at at = { .lg2 = 0 };
+	enum ui_walk_status status;
+
+	if (ui_likely(table->tag == cfg->tag && table->epoch == cache->epoch && !((table->iova ^ iova) >> UI_WALK_TABLE_LG2))) {
+		walk->known = table;
+		at = table->at;
+	}
+	status = ui_walk_table_at(&cfg->s1.walk, &wm, iova, access, out, &at);
+	if (ui_unlikely(!walk->known) && status == UI_WALK_OK && (access & UI_ACCESS_RIGHTS))
+		learn(walk, table, &at, iova, cache->epoch, cfg->tag);
+	return status;
 }
 
 enum ui_dma_status ui_walk_refused(struct ui_fault *fault, enum ui_walk_status status, u8 stage, u8 level, u64 ipa)
@@ -112,7 +166,7 @@ enum ui_dma_status ui_walk_refused(struct ui_fault *fault, enum ui_walk_status s
 static enum ui_dma_status add_stage2(struct walk *walk, unsigned access, struct ui_walk *out, struct ui_fault *fault)
 {
 	struct ui_walk w = { 0 };
-	enum ui_walk_status status = walk_stage(walk, walk->s2, false, out->oa, access, &w);
+	enum ui_walk_status status = walk_stage(walk, walk->s2, out->oa, access, &w);
 
 	if (status != UI_WALK_OK)
 		return ui_walk_refused(fault, status, 2, w.level, out->oa);
@@ -126,22 +180,25 @@ static enum ui_dma_status add_stage2(struct walk *walk, unsigned access, struct 
 	return UI_DMA_OK;
 }
 
-enum ui_dma_status ui_walk_config(const struct ui_mem *mem, const struct ui_stage_config *cfg, u64 iova, unsigned access,
-				  struct ui_walk *out, struct ui_fault *fault)
+enum ui_dma_status ui_walk_config(const struct ui_mem *mem, struct ui_walk_cache *cache, const struct ui_stage_config *cfg, u64 iova,
+				  unsigned access, struct ui_walk *out, struct ui_fault *fault)
 {
 	struct walk walk = { .mem = mem, .s2 = &cfg->s2, .fault = fault };
+	bool nested = cfg->s1.present && cfg->s2.present;
 	enum ui_walk_status status;
 
+	*out = (struct ui_walk){ 0 };
 	if (!cfg->s1.present) {
-		*out = (struct ui_walk){ 0 };
-		status = walk_stage(&walk, &cfg->s2, false, iova, access, out);
+		status = walk_stage(&walk, &cfg->s2, iova, access, out);
 		return status == UI_WALK_OK ? UI_DMA_OK : ui_walk_refused(fault, status, 2, out->level, iova);
 	}
-	*out = (struct ui_walk){ 0 };
-	status = walk_stage(&walk, &cfg->s1, cfg->s2.present, iova, access, out);
+	if (nested && !cfg->s1.pt)
+		status = walk_nested(&walk, cache, cfg, iova, access, out);
+	else
+		status = walk_stage(&walk, &cfg->s1, iova, access, out);
 	if (walk.s2_refused)
 		return fault->reason;
 	if (status != UI_WALK_OK)
 		return ui_walk_refused(fault, status, 1, out->level, 0);
-	return cfg->s2.present ? add_stage2(&walk, access, out, fault) : UI_DMA_OK;
+	return nested ? add_stage2(&walk, access, out, fault) : UI_DMA_OK;
 }

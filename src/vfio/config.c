@@ -9,7 +9,7 @@
 #include "vfio/vfio_priv.h"
 
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/user.h"
 
 #include <errno.h>
 #include <string.h>
@@ -349,11 +349,11 @@ s64 ui_vfio_config_rw(struct ui_vfio *v, void *buf, u64 n_bytes, u64 pos, bool w
 		return -EFAULT;
 	while (done < n_bytes) {
 		unsigned at = (unsigned)(pos + done);
-		void *user = (void *)((uintptr_t)buf + done); /* as in bar_rw() */
+		u64 user = (u64)(uintptr_t)buf + done; /* as in bar_rw() */
 		u8 raw[4];
 		unsigned n = chunk(&v->cfg, at, n_bytes - done);
 
-		if (write && ui_safe_copy(raw, user, n))
+		if (write && ui_user_read(raw, user, n))
 			return -EFAULT;
 		pthread_mutex_lock(&v->lock);
 		if (write)
@@ -361,7 +361,7 @@ s64 ui_vfio_config_rw(struct ui_vfio *v, void *buf, u64 n_bytes, u64 pos, bool w
 		else
 			chunk_read(v, raw, at, n);
 		pthread_mutex_unlock(&v->lock);
-		if (!write && ui_safe_copy(user, raw, n))
+		if (!write && ui_user_write(user, raw, n))
 			return -EFAULT;
 		done += n;
 	}

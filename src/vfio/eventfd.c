@@ -8,7 +8,9 @@
  */
 #include "vfio/vfio_priv.h"
 
+#include "base/ownfd.h"
 #include "base/sys.h"
+#include "base/user.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,33 +18,28 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Numbers below are left to the program, which may expect its own to be small. */
-enum { OWN_FD_MIN = 512 };
-
 int ui_vfio_eventfd_get(int fd)
 {
 	static const char kind[] = "anon_inode:[eventfd]";
+	int theirs = ui_user_fd_get(fd), own;
 	char path[40], link[sizeof(kind)];
 	ssize_t n;
-	int own;
 
-	own = ui_sys_fcntl(fd, F_DUPFD_CLOEXEC, OWN_FD_MIN);
-	if (own == -EINVAL || own == -EMFILE) /* a small limit on descriptors */
-		own = ui_sys_fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	own = ui_sys_fcntl(theirs, F_DUPFD_CLOEXEC, 3);
+	ui_user_fd_put(fd, theirs);
 	if (own < 0)
 		return own;
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", own);
 	n = ui_sys_readlink(path, link, sizeof(link));
 	if (n == (ssize_t)sizeof(kind) - 1 && !memcmp(link, kind, sizeof(kind) - 1))
-		return own;
+		return ui_ownfd_hold(own);
 	ui_sys_close(own);
 	return -EINVAL;
 }
 
 void ui_vfio_eventfd_put(int fd)
 {
-	if (fd >= 0)
-		ui_sys_close(fd);
+	ui_ownfd_end(fd);
 }
 
 static bool can(int fd, short event)
@@ -56,6 +53,7 @@ void ui_vfio_eventfd_signal(int fd)
 {
 	u64 one = 1;
 
+	fd = ui_ownfd_at(fd);
 	if (fd >= 0 && can(fd, POLLOUT))
 		ui_sys_write(fd, &one, sizeof(one));
 }
@@ -65,6 +63,7 @@ bool ui_vfio_eventfd_take(int fd)
 	ssize_t n;
 	u64 count;
 
+	fd = ui_ownfd_at(fd);
 	if (fd < 0)
 		return false;
 	n = ui_sys_read_nowait(fd, &count, sizeof(count));

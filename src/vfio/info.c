@@ -3,21 +3,21 @@
 #include "vfio/vfio_priv.h"
 
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/user.h"
 
 #include <errno.h>
 
 /* Copies the first @min bytes of the argument in; it must say that it has at least as many. */
 static long get(void *to, u64 arg, u32 min)
 {
-	if (ui_safe_copy(to, (const void *)(uintptr_t)arg, min))
+	if (ui_user_read(to, arg, min))
 		return -EFAULT;
 	return *(const u32 *)to < min ? -EINVAL : 0; /* argsz comes first in every struct */
 }
 
 static long put(u64 arg, const void *from, u64 n_bytes)
 {
-	return ui_safe_copy((void *)(uintptr_t)arg, from, n_bytes) ? -EFAULT : 0;
+	return ui_user_write(arg, from, n_bytes);
 }
 
 long ui_vfio_get_info(struct ui_vfio *v, u64 arg)
@@ -127,6 +127,6 @@ long ui_vfio_hot_reset(struct ui_vfio *v, u64 arg)
 
 	if (ret)
 		return ret;
-	/* A list of groups is for descriptors that came from a group. */
-	return hdr.flags || hdr.count ? -EINVAL : -ENODEV;
+	/* A list of groups is for descriptors that came from a group, and they must have one. */
+	return hdr.flags || !hdr.count == v->tied ? -EINVAL : -ENODEV;
 }

@@ -9,7 +9,8 @@
 #include "vfio/vfio_priv.h"
 
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/ownfd.h"
+#include "base/user.h"
 
 #include <errno.h>
 
@@ -85,7 +86,7 @@ int ui_vfio_unmask_fd(struct ui_vfio *v)
 	int fd;
 
 	pthread_mutex_lock(&v->irq_lock);
-	fd = v->irqs.unmask;
+	fd = ui_ownfd_at(v->irqs.unmask);
 	pthread_mutex_unlock(&v->irq_lock);
 	return fd;
 }
@@ -420,13 +421,12 @@ static long check(struct ui_vfio *v, const struct ui_vfio_irq_set *hdr, u32 *n_b
 
 long ui_vfio_set_irqs(struct ui_vfio *v, u64 arg)
 {
-	const void *from = (const void *)(uintptr_t)arg;
 	struct ui_vfio_irq_set hdr;
 	struct request r;
 	u32 n_bytes;
 	long ret;
 
-	if (ui_safe_copy(&hdr, from, sizeof(hdr)))
+	if (ui_user_read(&hdr, arg, sizeof(hdr)))
 		return -EFAULT;
 	ret = check(v, &hdr, &n_bytes);
 	if (ret)
@@ -435,7 +435,7 @@ long ui_vfio_set_irqs(struct ui_vfio *v, u64 arg)
 	r.index = hdr.index;
 	r.start = hdr.start;
 	r.count = hdr.count;
-	if (n_bytes && ui_safe_copy(r.fds, (const u8 *)from + sizeof(hdr), n_bytes))
+	if (n_bytes && ui_user_read(r.fds, arg + sizeof(hdr), n_bytes))
 		return -EFAULT;
 	pthread_mutex_lock(&v->lock);
 	ret = apply(v, &r);

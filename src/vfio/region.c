@@ -3,7 +3,7 @@
 #include "vfio/vfio_priv.h"
 
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/user.h"
 
 #include <errno.h>
 
@@ -35,15 +35,15 @@ static u64 table_bytes(const struct ui_pci_model *model, unsigned bar, u64 pos, 
 	return bar == model->msix_bar && pos < size ? ui_min(left, size - pos) : 0;
 }
 
-static int bar_access(struct ui_vfio *v, unsigned bar, void *user, u64 pos, u32 n, bool write)
+static int bar_access(struct ui_vfio *v, unsigned bar, u64 user, u64 pos, u32 n, bool write)
 {
 	u8 raw[8];
 
-	if (write && ui_safe_copy(raw, user, n))
+	if (write && ui_user_read(raw, user, n))
 		return -EFAULT;
 	if (!(write ? ui_pci_bar_write(v->pci, bar, pos, raw, n) : ui_pci_bar_read(v->pci, bar, pos, raw, n)))
 		return -EIO; /* memory decoding is off */
-	return !write && ui_safe_copy(user, raw, n) ? -EFAULT : 0;
+	return write ? 0 : ui_user_write(user, raw, n);
 }
 
 static s64 bar_rw(struct ui_vfio *v, unsigned bar, void *buf, u64 n_bytes, u64 pos, bool write)
@@ -57,12 +57,12 @@ static s64 bar_rw(struct ui_vfio *v, unsigned bar, void *buf, u64 n_bytes, u64 p
 	n_bytes = ui_min(n_bytes, size - pos);
 	while (done < n_bytes) {
 		u64 n = table_bytes(model, bar, pos + done, n_bytes - done);
-		void *user = (void *)((uintptr_t)buf + done); /* any number: no pointer to calculate with */
+		u64 user = (u64)(uintptr_t)buf + done; /* any number: no pointer to calculate with */
 		int ret = 0;
 
 		if (n) {
 			if (!write)
-				ret = ui_safe_fill(user, ~(u64)0, 0, n);
+				ret = ui_user_fill(user, 0xff, n);
 		} else {
 			n = access_bytes(pos + done, n_bytes - done);
 			ret = bar_access(v, bar, user, pos + done, (u32)n, write);

@@ -12,6 +12,10 @@
 #define UI_VFIO_NR(n) (0x3b64u + (n))
 
 enum {
+	UI_VFIO_GROUP_GET_STATUS = UI_VFIO_NR(3),
+	UI_VFIO_GROUP_SET_CONTAINER = UI_VFIO_NR(4),
+	UI_VFIO_GROUP_UNSET_CONTAINER = UI_VFIO_NR(5),
+	UI_VFIO_GROUP_GET_DEVICE_FD = UI_VFIO_NR(6),
 	UI_VFIO_GET_INFO = UI_VFIO_NR(7),
 	UI_VFIO_GET_REGION_INFO = UI_VFIO_NR(8),
 	UI_VFIO_GET_IRQ_INFO = UI_VFIO_NR(9),
@@ -30,6 +34,12 @@ enum {
 #define UI_VFIO_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type)
 /* What a caller must hand over at least: everything up to and including @field. */
 #define UI_VFIO_MIN(type, field) ((u32)(offsetof(type, field) + sizeof(((type *)0)->field)))
+
+struct ui_vfio_group_status {
+	u32 argsz, flags;
+};
+enum { UI_VFIO_GROUP_VIABLE = 1, UI_VFIO_GROUP_CONTAINER_SET = 2 };
+UI_VFIO_SIZE(struct ui_vfio_group_status, 8);
 
 struct ui_vfio_info {
 	u32 argsz, flags, num_regions, num_irqs, cap_offset, pad;

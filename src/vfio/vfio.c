@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* An open VFIO device: life, dispatch, BIND, ATTACH, DETACH, RESET. */
 #include "vfio/vfio_priv.h"
+#include "vfio/group.h"
 
 #include "base/alloc.h"
 #include "base/bits.h"
-#include "base/safe.h"
+#include "base/user.h"
 
 #include <errno.h>
 
@@ -51,12 +52,24 @@ static void function_disable(struct ui_vfio *v)
 	ui_pci_unclaim(v->pci);
 }
 
+void ui_vfio_set_group(struct ui_vfio *v, struct ui_vfio_group *group)
+{
+	v->group = group;
+}
+
 void ui_vfio_close(struct ui_vfio *v)
 {
 	if (v->bound) {
 		function_disable(v);
-		v->binder.ops->unbind(v->bound);
+		if (v->tied)
+			v->binder.ops->close_device(v->bound);
+		else
+			v->binder.ops->unbind(v->bound);
 	}
+	if (ui_vfio_keeps_group(v))
+		ui_vfio_group_closed_device(v->group);
+	if (v->blocks)
+		ui_vfio_group_unblock(v->group);
 	pthread_mutex_destroy(&v->bind_lock);
 	pthread_mutex_destroy(&v->lock);
 	pthread_mutex_destroy(&v->irq_lock);
@@ -72,7 +85,7 @@ static int tail_zero(u64 from, u64 n_bytes)
 
 	for (u64 done = 0, n; done < n_bytes; done += n) {
 		n = ui_min(n_bytes - done, sizeof(raw));
-		if (ui_safe_copy(raw, (const void *)(uintptr_t)(from + done), n))
+		if (ui_user_read(raw, from + done, n))
 			return -EFAULT;
 		for (u64 i = 0; i < n; i++) {
 			if (raw[i])
@@ -84,11 +97,10 @@ static int tail_zero(u64 from, u64 n_bytes)
 
 static long bind_read(u64 arg, struct ui_vfio_bind *b)
 {
-	const void *from = (const void *)(uintptr_t)arg;
 	u32 argsz;
 	int ret = 0;
 
-	if (ui_safe_copy(&argsz, from, sizeof(argsz)))
+	if (ui_user_read(&argsz, arg, sizeof(argsz)))
 		return -EFAULT;
 	if (argsz < UI_VFIO_MIN(struct ui_vfio_bind, out_devid))
 		return -EINVAL;
@@ -97,7 +109,7 @@ static long bind_read(u64 arg, struct ui_vfio_bind *b)
 	if (ret)
 		return ret;
 	*b = (struct ui_vfio_bind){ 0 };
-	return ui_safe_copy(b, from, ui_min(argsz, sizeof(*b))) ? -EFAULT : 0;
+	return ui_user_read(b, arg, ui_min(argsz, sizeof(*b)));
 }
 
 /* No function here has a token, so none may be given. */
@@ -107,20 +119,19 @@ static int token_check(const struct ui_vfio_bind *b)
 
 	if (!(b->flags & UI_VFIO_BIND_TOKEN))
 		return 0;
-	return ui_safe_copy(uuid, (const void *)(uintptr_t)b->token_uuid_ptr, sizeof(uuid)) ? -EFAULT : -EINVAL;
+	return ui_user_read(uuid, b->token_uuid_ptr, sizeof(uuid)) ? -EFAULT : -EINVAL;
 }
 
-/* With bind_lock held and nothing bound. On failure nothing is. */
-static long bind_to(struct ui_vfio *v, int iommufd, u32 *id)
+/* With nothing bound: @tie NULL for the device's own file. On failure nothing is. */
+static int bind_function(struct ui_vfio *v, struct ui_group_tie *tie, u32 *id)
 {
 	const struct ui_pci_sink sink = { .intx = ui_vfio_sink_intx, .msg = ui_vfio_sink_msg, .arg = v };
-	int ret = v->binder_fn(v->binder_arg, iommufd, &v->binder);
+	const struct ui_binder_ops *ops = v->binder.ops;
+	int ret;
 
-	if (ret)
-		return ret;
 	if (!ui_pci_claim(v->pci, &sink))
 		return -EINVAL; /* bound through another descriptor */
-	ret = v->binder.ops->bind(v->binder.ctx, v->dev, id, &v->bound);
+	ret = tie ? ops->open_device(tie, v->dev, &v->bound) : ops->bind(v->binder.ctx, v->dev, id, &v->bound);
 	if (ret) {
 		ui_pci_unclaim(v->pci);
 		v->bound = NULL;
@@ -130,6 +141,30 @@ static long bind_to(struct ui_vfio *v, int iommufd, u32 *id)
 	function_enable(v);
 	pthread_mutex_unlock(&v->lock);
 	return 0;
+}
+
+int ui_vfio_open_tied(struct ui_vfio *v, const struct ui_binder *binder, struct ui_group_tie *tie)
+{
+	int ret;
+
+	v->binder = *binder;
+	ret = bind_function(v, tie, NULL);
+	if (ret)
+		return ret;
+	v->tied = true;
+	/* Nobody else knows @v yet; as in BIND all the same. */
+	atomic_store_explicit(&v->granted, true, memory_order_release);
+	return 0;
+}
+
+/* With bind_lock held and nothing bound. On failure nothing is. */
+static int bind_to(struct ui_vfio *v, int iommufd, u32 *id)
+{
+	int ret = v->binder_fn(v->binder_arg, iommufd, &v->binder);
+
+	if (ret)
+		return ret;
+	return v->binder.ops->bind ? bind_function(v, NULL, id) : -EBADFD;
 }
 
 static long bind_locked(struct ui_vfio *v, u64 arg, const struct ui_vfio_bind *b)
@@ -145,7 +180,7 @@ static long bind_locked(struct ui_vfio *v, u64 arg, const struct ui_vfio_bind *b
 		ret = bind_to(v, b->iommufd, &id);
 	if (ret)
 		return ret;
-	if (ui_safe_copy((void *)(uintptr_t)out, &id, sizeof(id))) {
+	if (ui_user_write(out, &id, sizeof(id))) {
 		function_disable(v);
 		v->binder.ops->unbind(v->bound);
 		v->bound = NULL;
@@ -163,11 +198,19 @@ static long ioctl_bind(struct ui_vfio *v, u64 arg)
 
 	if (ret)
 		return ret;
-	if (b.iommufd < 0 || (b.flags & ~(u32)UI_VFIO_BIND_TOKEN))
+	if (b.iommufd < 0 || (b.flags & ~(u32)UI_VFIO_BIND_TOKEN) || v->tied)
 		return -EINVAL;
+	/* The group's lock comes before ours: so a second BIND, whose answer is known, asks the group once more. */
+	if (v->group)
+		ret = ui_vfio_group_block(v->group);
+	if (ret)
+		return ret;
 	pthread_mutex_lock(&v->bind_lock);
 	ret = bind_locked(v, arg, &b);
+	v->blocks |= !ret && v->group;
 	pthread_mutex_unlock(&v->bind_lock);
+	if (ret && v->group)
+		ui_vfio_group_unblock(v->group);
 	return ret;
 }
 
@@ -179,10 +222,9 @@ static long ioctl_bind(struct ui_vfio *v, u64 arg)
  */
 static long pt_read(struct ui_vfio *v, u64 arg, void *to, u32 min, u32 full, bool *has_pasid)
 {
-	const void *from = (const void *)(uintptr_t)arg;
 	const u32 *words = to;
 
-	if (ui_safe_copy(to, from, min))
+	if (ui_user_read(to, arg, min))
 		return -EFAULT;
 	if (words[0] < min || (words[1] & ~(u32)UI_VFIO_PT_PASID))
 		return -EINVAL;
@@ -193,7 +235,7 @@ static long pt_read(struct ui_vfio *v, u64 arg, void *to, u32 min, u32 full, boo
 		return -EOPNOTSUPP;
 	if (words[0] < full)
 		return -EINVAL;
-	return ui_safe_copy((u8 *)to + min, (const u8 *)from + min, full - min) ? -EFAULT : 0;
+	return ui_user_read((u8 *)to + min, arg + min, full - min);
 }
 
 static long ioctl_attach(struct ui_vfio *v, u64 arg)
@@ -207,7 +249,7 @@ static long ioctl_attach(struct ui_vfio *v, u64 arg)
 		return ret;
 	pthread_mutex_lock(&v->bind_lock);
 	ret = v->binder.ops->attach(v->bound, a.pasid, has_pasid, &a.pt_id);
-	if (!ret && ui_safe_copy((void *)(uintptr_t)(arg + offsetof(struct ui_vfio_attach, pt_id)), &a.pt_id, sizeof(a.pt_id))) {
+	if (!ret && ui_user_write(arg + offsetof(struct ui_vfio_attach, pt_id), &a.pt_id, sizeof(a.pt_id))) {
 		v->binder.ops->detach(v->bound, a.pasid, has_pasid);
 		ret = -EFAULT;
 	}
@@ -248,9 +290,9 @@ long ui_vfio_ioctl(struct ui_vfio *v, u32 cmd, u64 arg)
 		return -EINVAL;
 	switch (cmd) {
 	case UI_VFIO_ATTACH:
-		return ioctl_attach(v, arg);
+		return v->tied ? -ENOTTY : ioctl_attach(v, arg);
 	case UI_VFIO_DETACH:
-		return ioctl_detach(v, arg);
+		return v->tied ? -ENOTTY : ioctl_detach(v, arg);
 	case UI_VFIO_FEATURE:
 		return ui_vfio_feature(v, arg);
 	case UI_VFIO_GET_INFO:

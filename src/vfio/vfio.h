@@ -10,6 +10,7 @@
 #include "core/bind.h"
 
 struct ui_vfio;
+struct ui_vfio_group; /* group.h */
 struct ui_pci;
 
 /* Turns the descriptor a program gives to BIND into a binder. -EBADF not open, -EBADFD not an iommufd. */
@@ -17,11 +18,13 @@ typedef int (*ui_vfio_binder_fn)(void *arg, int fd, struct ui_binder *out);
 
 /* @pci and @dev outlive it. NULL without memory. */
 struct ui_vfio *ui_vfio_open(struct ui_pci *pci, struct ui_device *dev, ui_vfio_binder_fn binder, void *arg);
+/* The group the device is in: BIND and an open group exclude each other. Set before the first ioctl; outlives @vfio. */
+void ui_vfio_set_group(struct ui_vfio *vfio, struct ui_vfio_group *group);
 /* Disables interrupts, detaches, unbinds, resets the function. No other call is running or follows. */
 void ui_vfio_close(struct ui_vfio *vfio);
 /* As ioctl(2), a negative errno on failure. Thread-safe. */
 long ui_vfio_ioctl(struct ui_vfio *vfio, u32 cmd, u64 arg);
-/* Bytes moved or a negative errno; @buf is the program's and touched safely. */
+/* Bytes moved or a negative errno; @buf is the caller's (base/user.h). */
 s64 ui_vfio_pread(struct ui_vfio *vfio, void *buf, u64 n_bytes, u64 offset);
 s64 ui_vfio_pwrite(struct ui_vfio *vfio, const void *buf, u64 n_bytes, u64 offset);
 /* May the range be mapped? 0 with *bar and *bar_offset; a negative errno as mmap(2) would give. @shared: MAP_SHARED. */

@@ -45,6 +45,10 @@ struct ui_vfio {
 	ui_vfio_binder_fn binder_fn;
 	void *binder_arg;
 
+	struct ui_vfio_group *group; /* set before the first ioctl; may be NULL */
+	bool tied;                   /* constant: opened through the group, never by BIND */
+	bool blocks;                 /* bind_lock: keeps the group from being opened */
+
 	pthread_mutex_t bind_lock; /* guards binder, bound */
 	struct ui_binder binder;
 	struct ui_bound *bound;
@@ -59,6 +63,11 @@ struct ui_vfio {
 	void (*unmask_changed)(void *arg);
 	void *unmask_arg;
 };
+
+/* vfio.c: for a device that comes through its group. 0; -EINVAL, -EBUSY, -ENOMEM. */
+int ui_vfio_open_tied(struct ui_vfio *v, const struct ui_binder *binder, struct ui_group_tie *tie);
+/* group.c: one that kept the group is closed. */
+void ui_vfio_group_closed_device(struct ui_vfio_group *group);
 
 /* info.c */
 long ui_vfio_get_info(struct ui_vfio *v, u64 arg);
@@ -79,7 +88,7 @@ void ui_vfio_intx_disable_bit(struct ui_vfio *v, bool disabled);
 void ui_vfio_sink_intx(void *arg, bool level);
 void ui_vfio_sink_msg(void *arg, bool msix, unsigned vector);
 
-/* eventfd.c: our own descriptor for the program's eventfd @fd, or -EBADF, -EINVAL (not an eventfd). */
+/* eventfd.c: our own descriptor (its name: base/ownfd.h) for the program's eventfd @fd, or -EBADF, -EINVAL (not an eventfd). */
 int ui_vfio_eventfd_get(int fd);
 /* Closes; -1 is a no-op. */
 void ui_vfio_eventfd_put(int fd);

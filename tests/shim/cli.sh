@@ -22,7 +22,7 @@ run() { "$uiommu" run "$@"; }
 check 1 '^uiommu: --device: unknown device "nic"; known: .*dma' run --device nic -- true
 check 1 '^uiommu: --device: device dma: unknown key "x"; known: rid, pasid-bits' run -d dma,x=1 -- true
 check 1 'rid 0000:01:00.0 is taken' run -d dma,rid=01:00.0 -d dma,rid=01:00.0 -- true
-check 1 '^uiommu: --iommu: unknown iommu "x"; known: generic, mock$' run --iommu x -- true
+check 1 '^uiommu: --iommu: unknown iommu "x"; known: generic, vtd, mock$' run --iommu x -- true
 check 1 '^uiommu: --log: unknown log level "x"; known: none' run --log x -- true
 check 1 "^uiommu: --log-file: $dir/no/x: No such file" run --log-file "$dir/no/x" -- true
 check 1 'which program' run
@@ -40,10 +40,10 @@ printf '{\n "iommu": \n}\n' >"$dir/m.json"
 check 1 "^uiommu: --machine: $dir/m.json:3: " run -m "$dir/m.json" -- true
 check 1 "^uiommu: --machine: $dir/none.json: No such file" run -m "$dir/none.json" -- true
 printf '{ "iommu": "mock", "devices": [ {"type": "dma", "rid": "0000:05:00.0"} ] }' >"$dir/m.json"
-check 0 '^iommu=mock;log=fault;device=dma,rid=0000:05:00.0,pasid-bits=16$' run -m "$dir/m.json" -n
-check 0 '^iommu=generic;log=none;device=dma,rid=0000:05:00.0,pasid-bits=16;device=dma,rid=0000:01:00.0,pasid-bits=3$' \
+check 0 '^iommu=mock;log=fault;device=dma,rid=0000:05:00.0,pasid-bits=16,group=0$' run -m "$dir/m.json" -n
+check 0 '^iommu=generic;log=none;device=dma,rid=0000:05:00.0,pasid-bits=16,group=0;device=dma,rid=0000:01:00.0,pasid-bits=3,group=1$' \
     run -i generic -m "$dir/m.json" -l none -d dma,pasid-bits=3 -n
-check 0 '^iommu=generic;log=fault;device=dma,rid=0000:01:00.0,pasid-bits=16$' run -n
+check 0 '^iommu=generic;log=fault;device=dma,rid=0000:01:00.0,pasid-bits=16,group=0$' run -n
 
 # Programs that take no preloaded library.
 echo 'int main(void) { return 0; }' >"$dir/p.c"
@@ -75,5 +75,9 @@ check 0 '^served$' env PATH="$dir:$PATH" "$uiommu" run -- script
 check 7 '^-x a  b$' run -- bash -c 'echo "$0 $1"; exit 7' -x 'a  b'
 # The log goes where it was told to, wherever the program is.
 (cd "$dir" && "$uiommu" run --log-file log -- bash -c 'cd /; exec 8<>/dev/iommu') && [ -f "$dir/log" ] || { echo "no log file"; status=1; }
+# A process that used a device says in the end what it did; one that did not has nothing to say.
+run --iommu vtd --log info --log-file "$dir/end" -- od -N 4 /sys/bus/pci/devices/0000:01:00.0/config >/dev/null
+grep -q '^uiommu: device 0000:01:00.0: DMA of 0 bytes, 0 TLB hits, 0 walks, 0 of them nested, 0 faults$' "$dir/end" || { echo "no summary"; status=1; }
+check 0 '^$' run --log info -- true
 "$uiommu" run --help | grep -q -- '--device' || { echo "no help"; status=1; }
 exit $status

@@ -30,7 +30,7 @@ struct completion {
 struct dma {
 	int iommu, device;
 	uint32_t ioas;
-	uint64_t bar0, bar2, tail;
+	uint64_t bar0, bar2, tail, ring_iova;
 	struct descriptor *ring; /* one page: 32 descriptors, then completions */
 };
 
@@ -52,12 +52,26 @@ static inline uint64_t dma_region(struct dma *dma, uint32_t index)
 	return region.offset;
 }
 
+/* Starts channel 0 of an open device with a ring of 32 at @iova, where dma->ring is mapped. */
+static inline void dma_start(struct dma *dma, uint64_t iova)
+{
+	uint16_t command = 6;
+
+	dma->bar0 = dma_region(dma, 0);
+	dma->bar2 = dma_region(dma, 2);
+	dma->ring_iova = iova;
+	CHECK(pwrite(dma->device, &command, 2, (off_t)(dma_region(dma, 7) + 4)) == 2);
+	dma_write32(dma, 0x010, 1);
+	dma_write64(dma, 0x1000, iova);
+	dma_write32(dma, 0x1008, 5);
+	dma_write32(dma, 0x1010, 1);
+}
+
 /* Opens, binds and attaches the device and starts channel 0 with a ring of 32. */
 static inline void dma_open(struct dma *dma)
 {
 	struct vfio_bind bind = { .argsz = sizeof(bind) };
 	struct vfio_attach attach = { .argsz = sizeof(attach) };
-	uint16_t command = 6;
 	int ioas;
 
 	memset(dma, 0, sizeof(*dma));
@@ -70,16 +84,10 @@ static inline void dma_open(struct dma *dma)
 	CHECK(ioas > 0);
 	dma->ioas = attach.pt_id = (uint32_t)ioas;
 	CHECK(!ioctl(dma->device, VFIO_ATTACH, &attach));
-	dma->bar0 = dma_region(dma, 0);
-	dma->bar2 = dma_region(dma, 2);
-	CHECK(pwrite(dma->device, &command, 2, (off_t)(dma_region(dma, 7) + 4)) == 2);
 	dma->ring = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	CHECK(dma->ring != MAP_FAILED);
 	CHECK(!ioas_map(dma->iommu, dma->ioas, dma->ring, PAGE, RING_IOVA));
-	dma_write32(dma, 0x010, 1);
-	dma_write64(dma, 0x1000, RING_IOVA);
-	dma_write32(dma, 0x1008, 5);
-	dma_write32(dma, 0x1010, 1);
+	dma_start(dma, RING_IOVA);
 }
 
 /* Runs one descriptor and waits for it. Its status. */
@@ -88,7 +96,7 @@ static inline uint32_t dma_run(struct dma *dma, struct descriptor desc)
 	volatile struct completion *done = (struct completion *)((char *)dma->ring + 2048);
 
 	memset((void *)(uintptr_t)done, 0, sizeof(*done));
-	desc.completion = RING_IOVA + 2048;
+	desc.completion = dma->ring_iova + 2048;
 	dma->ring[dma->tail % 32] = desc;
 	dma_write64(dma, 0x1020, ++dma->tail);
 	while (!__atomic_load_n(&done->status, __ATOMIC_ACQUIRE))

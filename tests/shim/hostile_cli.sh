@@ -36,6 +36,9 @@ done
 for bits in '' 21 -1 99999999999999999999 4294967296 1.5 0x10 '1 ' a 016; do
     check 'pasid-bits ".*" is not a number from 0 to 20' -d "dma,pasid-bits=$bits"
 done
+for group in '' -1 10000 99999999999999999999 0x1 '1 ' a 1,; do
+    check '(group ".*" is not a number from 0 to 9999|unknown key ".*")' -d "dma,group=$group"
+done
 check 'more than [0-9]* devices' $(for i in $(seq 300); do echo "-d dma"; done)
 check 'unknown iommu ""; known:' -i ''
 check "unknown iommu" -i "$long"

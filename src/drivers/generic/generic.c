@@ -11,8 +11,8 @@ static const struct ui_resv generic_resv[] = {
 	{ .start = 0xfee00000, .last = 0xfeefffff, .msi = true },
 };
 
-/* IOMMU_HW_INFO_TYPE_NONE and IOMMU_HW_CAP_DIRTY_TRACKING of the user API. */
-enum { HW_INFO_NONE = 0, HW_CAP_DIRTY = 1 };
+/* IOMMU_HW_INFO_TYPE_NONE; IOMMU_HW_CAP_DIRTY_TRACKING and _PCI_ATS_NOT_SUPPORTED of the user API. */
+enum { HW_INFO_NONE = 0, HW_CAP_DIRTY = 1, HW_CAP_NO_ATS = 8 };
 
 static int generic_paging(struct ui_device *dev, unsigned flags, const struct ui_user_data *data, struct ui_pt_cfg *cfg,
 			  u64 *aperture_start, u64 *aperture_last)
@@ -34,7 +34,7 @@ static int generic_paging(struct ui_device *dev, unsigned flags, const struct ui
 
 static void generic_hw_info(struct ui_device *dev, struct ui_hw_info *out)
 {
-	*out = (struct ui_hw_info){ .type = HW_INFO_NONE, .capabilities = HW_CAP_DIRTY };
+	*out = (struct ui_hw_info){ .type = HW_INFO_NONE, .capabilities = HW_CAP_DIRTY | HW_CAP_NO_ATS };
 }
 
 const struct ui_driver_ops ui_generic_driver = {

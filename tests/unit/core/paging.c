@@ -223,6 +223,34 @@ static int stop(void *arg, u64 start, u64 last)
 	return -EFAULT;
 }
 
+/* Takes the first @arg reports, refuses the rest. */
+static int stop_later(void *arg, u64 start, u64 last)
+{
+	return (*(unsigned *)arg)-- ? 0 : -EFAULT;
+}
+
+/* Design 12: what the caller could not take is told again. Leaves in a row are one report. */
+static void what_a_report_does_not_take_stays_dirty(void **state)
+{
+	unsigned n_taken = 1;
+	struct ranges r;
+
+	assert_int_equal(ui_device_attach(w.dev, 0, false, dirty_dom, true, NULL), 0);
+	assert_int_equal(ui_domain_map(dirty_dom, 0x10000, pa_of(big), 8 * PAGE, RW, 12), 0);
+	for (u64 iova = 0x10000; iova < 0x17000; iova += PAGE)
+		assert_int_equal(iova == 0x12000 || write8(iova, 1) == UI_DMA_OK, true);
+	assert_int_equal(ui_domain_read_dirty(dirty_dom, 0, ~(u64)0, false, stop_later, &n_taken), -EFAULT);
+	assert_int_equal(dirty(0, ~(u64)0, true, &r), 1);
+	assert_int_equal(r.start[0], 0x13000);
+	assert_int_equal(r.last[0], 0x16fff);
+	n_taken = 0;
+	assert_int_equal(ui_domain_read_dirty(dirty_dom, 0x14000, 0x15fff, false, stop_later, &n_taken), -EFAULT);
+	assert_int_equal(dirty(0, ~(u64)0, false, &r), 1);
+	assert_int_equal(r.start[0], 0x13000);
+	assert_int_equal(r.last[0], 0x16fff);
+	assert_int_equal(dirty(0, ~(u64)0, false, &r), 0);
+}
+
 static void switching_tracking_on_starts_clean(void **state)
 {
 	struct ui_dma_addr where = at(0x10000);
@@ -243,7 +271,8 @@ static void switching_tracking_on_starts_clean(void **state)
 	assert_int_equal(ui_dma_begin(w.dma, &where, UI_PROT_READ, 1, &span, NULL), UI_DMA_OK);
 	assert_int_equal(ui_domain_set_dirty_tracking(dirty_dom, true), -EDEADLK);
 	assert_false(ui_domain_dirty_tracking(dirty_dom));
-	assert_int_equal(dirty(0, ~(u64)0, true, &r), 2);
+	assert_int_equal(dirty(0, ~(u64)0, true, &r), 1);
+	assert_int_equal(r.last[0], 0x11fff);
 	ui_dma_end(w.dma);
 	assert_int_equal(ui_domain_set_dirty_tracking(dirty_dom, true), 0);
 	assert_true(ui_domain_dirty_tracking(dirty_dom));
@@ -336,6 +365,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_read_only_mapping_is_never_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_write_after_clearing_is_dirty_again, setup, teardown),
 		cmocka_unit_test_setup_teardown(reads_do_not_make_dirty, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_a_report_does_not_take_stays_dirty, setup, teardown),
 		cmocka_unit_test_setup_teardown(switching_tracking_on_starts_clean, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_moved_page_is_reached_at_its_new_place_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(a_moved_page_keeps_rights_and_dirty_state, setup, teardown),

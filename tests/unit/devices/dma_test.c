@@ -284,6 +284,22 @@ static void addresses_do_not_wrap(void **state)
 	check_fault(w, d, 4, false, DMA_AT_SRC, false, 0, ~(u64)0, 0);
 }
 
+/* "What was accessed" is the side that was refused, also where the ranges overlap. */
+static void a_refused_compare_names_its_side(void **state)
+{
+	struct world *w = *state;
+	struct desc d = { .op = DMA_OP_COMPARE, .length = 2 * PAGE, .src = 310 * PAGE, .dst = 311 * PAGE };
+
+	map(w, 0, 310 * PAGE, 0, 1, UI_PROT_READ | UI_PROT_WRITE);
+	check_fault(w, d, 3, false, DMA_AT_DST, false, 0, 311 * PAGE, 0);
+	d.src = 311 * PAGE;
+	d.dst = 310 * PAGE;
+	check_fault(w, d, 3, false, DMA_AT_SRC, false, 0, 311 * PAGE, 0);
+	/* The second page of both, and the source comes first. */
+	d.src = d.dst = 310 * PAGE;
+	check_fault(w, d, 3, false, DMA_AT_SRC, false, 0, 311 * PAGE, PAGE);
+}
+
 static void fault_record_is_held_until_cleared(void **state)
 {
 	struct world *w = *state;
@@ -577,6 +593,7 @@ int main(void)
 		T(blocked_device_reports_blocked),
 		T(pasids_need_the_capability_enabled),
 		T(addresses_do_not_wrap),
+		T(a_refused_compare_names_its_side),
 		T(fault_record_is_held_until_cleared),
 		T(a_ring_outside_every_mapping_halts),
 		T(a_refused_completion_record_halts),

@@ -72,12 +72,12 @@ static inline void run_body(void **state)
 /* A test between setup() and teardown(). */
 #define T(name) { #name, run_body, setup, teardown, &(struct body){ name } }
 
-static inline void rig_open(struct rig *rig, const struct ui_iommufd_env *env, u32 group)
+static inline void rig_open_kind(struct rig *rig, const struct ui_driver_ops *driver, const struct ui_iommufd_env *env, u32 group)
 {
 	*rig = (struct rig){ .live = ui_alloc_live() };
 	recover_bad_accesses();
 	rig->mem = ui_mem_create_process();
-	rig->iommu = ui_iommu_create(ui_driver_find("generic"), rig->mem);
+	rig->iommu = ui_iommu_create(driver, rig->mem);
 	assert_non_null(rig->iommu);
 	for (u32 i = 0; i < N_DEVICES; i++) {
 		struct ui_device_cfg cfg = { .rid = 0x100 + i * 8, .pasid_bits = i == 2 ? 0 : 16, .name = "test", .group = i < 2 ? group : 0 };
@@ -90,6 +90,11 @@ static inline void rig_open(struct rig *rig, const struct ui_iommufd_env *env, u
 	rig->ctx = ui_iommufd_open(env);
 	assert_non_null(rig->ctx);
 	rig->binder = ui_iommufd_binder(rig->ctx);
+}
+
+static inline void rig_open(struct rig *rig, const struct ui_iommufd_env *env, u32 group)
+{
+	rig_open_kind(rig, ui_driver_find("generic"), env, group);
 }
 
 static inline void rig_bind(struct rig *rig, unsigned i)

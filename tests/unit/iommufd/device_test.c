@@ -367,7 +367,7 @@ static void hw_info_tells_the_device(void **state)
 	assert_int_equal(cmd.data_len, 0);
 	assert_int_equal(cmd.out_data_type, 0);
 	assert_int_equal(cmd.out_max_pasid_log2, 16);
-	assert_int_equal(cmd.out_capabilities, UI_UAPI_HW_CAP_DIRTY_TRACKING);
+	assert_int_equal(cmd.out_capabilities, UI_UAPI_HW_CAP_DIRTY_TRACKING | UI_UAPI_HW_CAP_ATS_NOT_SUPPORTED);
 	cmd = (struct ui_uapi_hw_info){ .size = sizeof(cmd), .dev_id = rig.dev_id[2] };
 	assert_int_equal(call(&rig, UI_UAPI_GET_HW_INFO, &cmd), 0);
 	assert_int_equal(cmd.out_max_pasid_log2, 0);

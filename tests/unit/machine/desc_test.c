@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "core/domain.h"
 #include "machine/desc.h"
 #include "machine/instance.h"
 
@@ -76,6 +77,30 @@ static void missing_rids_are_the_first_free(void **state)
 	assert_int_equal(desc.devices[2].pasid_bits, 16);
 }
 
+/* Step 2, item 1: devices that share a group. */
+static void devices_share_a_group_by_its_number(void **state)
+{
+	static const char *const specs[] = { "dma,group=1", "dma", "dma", "dma,group=1", "dma,group=9999", "dma" };
+	static const u32 want[] = { 1, 0, 2, 1, 9999, 3 };
+	struct ui_machine_desc back;
+	struct ui_machine *machine;
+	char text[UI_MACHINE_TEXT_BYTES];
+
+	for (size_t i = 0; i < ui_array_size(specs); i++) {
+		assert_int_equal(ui_machine_desc_add(&desc, specs[i], err, sizeof(err)), 0);
+		assert_int_equal(desc.devices[i].group, want[i]);
+	}
+	assert_int_equal(ui_machine_desc_print(&desc, text, sizeof(text), err, sizeof(err)), 0);
+	assert_int_equal(ui_machine_desc_parse(&back, text, err, sizeof(err)), 0);
+	assert_memory_equal(&back, &desc, sizeof(desc));
+	assert_int_equal(ui_machine_create(&desc, &machine, err, sizeof(err)), 0);
+	for (size_t i = 0; i < ui_array_size(specs); i++) {
+		for (size_t k = 0; k < ui_array_size(specs); k++)
+			assert_int_equal(ui_device_same_group(machine->devices[i].dev, machine->devices[k].dev), want[i] == want[k]);
+	}
+	ui_machine_destroy(machine);
+}
+
 static void bad_devices_are_refused_with_what_is_known(void **state)
 {
 	refused("device", "nvme9", "known: dma");
@@ -87,6 +112,10 @@ static void bad_devices_are_refused_with_what_is_known(void **state)
 	refused("device", "dma,pasid-bits=21", "0 to 20");
 	refused("device", "dma,pasid-bits=-1", "0 to 20");
 	refused("device", "dma,pasid-bits=", "0 to 20");
+	refused("device", "dma,group=", "0 to 9999");
+	refused("device", "dma,group=10000", "0 to 9999");
+	refused("device", "dma,group=-1", "0 to 9999");
+	refused("device", "dma,group=1x", "0 to 9999");
 	assert_int_equal(ui_machine_desc_add(&desc, "dma", err, sizeof(err)), 0);
 	refused("device", "dma,rid=01:00.0", "taken");
 }
@@ -100,7 +129,7 @@ static void there_are_at_most_32_devices(void **state)
 
 static void bad_settings_are_refused_with_what_is_known(void **state)
 {
-	refused("iommu", "quantum", "known: generic, mock");
+	refused("iommu", "quantum", "known: generic, vtd, mock");
 	refused("log", "loud", "known: none, error");
 	refused("colour", "red", "known: iommu, log, log-file, device");
 }
@@ -232,6 +261,7 @@ int main(void)
 		cmocka_unit_test_setup(malformed_rids_are_refused, fresh),
 		cmocka_unit_test_setup(a_device_takes_rid_and_pasid_bits, fresh),
 		cmocka_unit_test_setup(missing_rids_are_the_first_free, fresh),
+		cmocka_unit_test_setup(devices_share_a_group_by_its_number, fresh),
 		cmocka_unit_test_setup(bad_devices_are_refused_with_what_is_known, fresh),
 		cmocka_unit_test_setup(there_are_at_most_32_devices, fresh),
 		cmocka_unit_test_setup(bad_settings_are_refused_with_what_is_known, fresh),

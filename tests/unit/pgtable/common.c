@@ -110,6 +110,11 @@ const struct ui_pt_cfg test_geometries[] = {
 	GEO(ARM_S2, 14, 40, 40, .dirty_track = true),
 	GEO(ARM_S2, 16, 46, 52),
 	GEO(ARM_S2, 16, 33, 36, .dirty_track = true),
+	GEO(MOCK, 11, 31, 52, .dirty_track = true),
+	GEO(MOCK, 11, 23, 40),
+	GEO(MOCK, 11, 34, 48, .dirty_track = true, ONLY(UI_BIT(11) | UI_BIT(12))),
+	GEO(MOCK_HUGE, 12, 63, 52, .dirty_track = true),
+	GEO(MOCK_HUGE, 12, 61, 32),
 };
 const size_t test_n_geometries = ui_array_size(test_geometries);
 
@@ -134,6 +139,10 @@ const struct ui_pt_instance *test_instance(enum ui_pt_format format)
 		return &ui_pt_instance_vtdss;
 	case UI_PT_ARM_S1:
 		return &ui_pt_instance_arm_s1;
+	case UI_PT_MOCK:
+		return &ui_pt_instance_mock;
+	case UI_PT_MOCK_HUGE:
+		return &ui_pt_instance_mock_huge;
 	default:
 		return &ui_pt_instance_arm_s2;
 	}

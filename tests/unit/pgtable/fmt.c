@@ -266,6 +266,12 @@ static void geometry_that_does_not_exist_is_refused(void **state)
 		{ .format = UI_PT_ARM_S1, .granule_lg2 = 12, .ia_bits = 24, .oa_bits = 48 },
 		{ .format = UI_PT_ARM_S2, .granule_lg2 = 12, .ia_bits = 48, .oa_bits = 52 },
 		{ .format = UI_PT_ARM_S2, .granule_lg2 = 16, .ia_bits = 48, .oa_bits = 31 },
+		{ .format = UI_PT_MOCK, .granule_lg2 = 12, .ia_bits = 31, .oa_bits = 48 },
+		{ .format = UI_PT_MOCK, .granule_lg2 = 11, .ia_bits = 22, .oa_bits = 48 },
+		{ .format = UI_PT_MOCK, .granule_lg2 = 11, .ia_bits = 35, .oa_bits = 48 },
+		{ .format = UI_PT_MOCK_HUGE, .granule_lg2 = 12, .ia_bits = 60, .oa_bits = 48 },
+		{ .format = UI_PT_MOCK_HUGE, .granule_lg2 = 12, .ia_bits = 64, .oa_bits = 48 },
+		{ .format = UI_PT_MOCK_HUGE, .granule_lg2 = 12, .ia_bits = 63, .oa_bits = 53 },
 		/* sizes: without the granule, with a gap, none that exists */
 		{ .format = UI_PT_X86_64, .granule_lg2 = 12, .ia_bits = 48, .oa_bits = 48, .page_sizes = UI_BIT(21) },
 		{ .format = UI_PT_X86_64, .granule_lg2 = 12, .ia_bits = 48, .oa_bits = 48, .page_sizes = UI_BIT(12) | UI_BIT(30) },

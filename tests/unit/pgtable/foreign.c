@@ -455,6 +455,74 @@ static void arm_concatenated_roots(void **state)
 	assert_int_equal(walk(IOVA & ~UI_BIT(39), R), UI_WALK_TRANSLATION);
 }
 
+/* ---- mock ---- */
+
+#define MR 1u
+#define MW 2u
+#define MT 4u
+#define MD 8u
+
+/* 4 levels of two entries: ROOT[1] -> T1[0] -> T2[1] -> T3[0] -> 0xabcd800, for iova 0x5123. */
+static void mock_table(u64 leaf)
+{
+	reset(NULL);
+	cfg = (struct ui_walk_cfg){ .format = UI_PT_MOCK, .granule_lg2 = 11, .ia_bits = 15, .oa_bits = 40, .top_level = 3, .top_lg2 = 1,
+				    .set_dirty = true, .top_pa = ROOT };
+	put(ROOT, 1, T1 | MR | MW | MT);
+	put(T1, 0, T2 | MR | MW | MT);
+	put(T2, 1, T3 | MR | MW | MT);
+	put(T3, 0, leaf);
+}
+
+static void mock_rights_and_dirty_state(void **state)
+{
+	mock_table(0xabcd800 | MR | MW);
+	assert_int_equal(walk(0x5123, R), UI_WALK_OK);
+	assert_int_equal(out.oa, 0xabcd923);
+	assert_int_equal(out.leaf_lg2, 11);
+	assert_false(out.dirty);
+	assert_int_equal(walk(0x5123, W), UI_WALK_OK);
+	assert_int_equal(m.word[T3 / 8], 0xabcd800 | MR | MW | MD);
+	put(T1, 0, T2 | MR | MT);
+	assert_int_equal(walk(0x5123, W), UI_WALK_PERMISSION);
+	put(T2, 1, T3 | MW | MT);
+	assert_int_equal(walk(0x5123, R), UI_WALK_PERMISSION);
+	assert_int_equal(walk(0x8000, R), UI_WALK_ADDR_SIZE);
+	assert_int_equal(walk(0x1000, R), UI_WALK_TRANSLATION);
+	/* Leaves of every level. */
+	put(T1, 0, 0xaa000 | MR);
+	assert_int_equal(walk(0x5123, R), UI_WALK_OK);
+	assert_int_equal(out.oa, 0xaa000 + 0x1123);
+	assert_int_equal(out.leaf_lg2, 13);
+}
+
+static void mock_reserved_bits(void **state)
+{
+	mock_table(0xabcd800 | MR | UI_BIT(52));
+	assert_int_equal(walk(0x5123, R), UI_WALK_RESERVED);
+	mock_table(0xabcd800 | MR | MT);
+	assert_int_equal(walk(0x5123, R), UI_WALK_RESERVED);
+	mock_table(0xabcd000 | UI_BIT(10) | MR);
+	assert_int_equal(walk(0x5123, R), UI_WALK_RESERVED);
+	mock_table(UI_BIT(40) | MR);
+	assert_int_equal(walk(0x5123, R), UI_WALK_ADDR_SIZE);
+	mock_table(0xabcd800 | MR);
+	cfg.page_sizes = UI_BIT(11);
+	put(T1, 0, 0xaa000 | MR);
+	assert_int_equal(walk(0x5123, R), UI_WALK_RESERVED);
+	/* The huge pages' table entries say so. */
+	reset(NULL);
+	cfg = (struct ui_walk_cfg){ .format = UI_PT_MOCK_HUGE, .granule_lg2 = 12, .ia_bits = 36, .oa_bits = 40, .top_level = 2, .top_lg2 = 8,
+				    .top_pa = ROOT };
+	put(ROOT, 1, T1 | MR | MW | MT);
+	put(T1, 2, 0x4500000 | MR | MW);
+	assert_int_equal(walk(0x10212345, R), UI_WALK_OK);
+	assert_int_equal(out.oa, 0x4512345);
+	assert_int_equal(out.leaf_lg2, 20);
+	put(ROOT, 1, T1 | MR | MW);
+	assert_int_equal(walk(0x10212345, R), UI_WALK_RESERVED);
+}
+
 /* ---- every format ---- */
 
 static void an_entry_that_cannot_be_read_aborts(void **state)
@@ -541,6 +609,8 @@ int main(void)
 		cmocka_unit_test_setup(arm_s2_rights, reset),
 		cmocka_unit_test_setup(arm_64k_high_address_bits, reset),
 		cmocka_unit_test_setup(arm_concatenated_roots, reset),
+		cmocka_unit_test_setup(mock_rights_and_dirty_state, reset),
+		cmocka_unit_test_setup(mock_reserved_bits, reset),
 		cmocka_unit_test_setup(an_entry_that_cannot_be_read_aborts, reset),
 		cmocka_unit_test_setup(a_changed_entry_is_judged_anew, reset),
 		cmocka_unit_test_setup(whoever_changes_an_entry_for_ever_gets_an_abort, reset),

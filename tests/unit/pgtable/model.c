@@ -9,8 +9,12 @@ static u64 leaf_last(const struct model_leaf *l)
 
 void model_init(struct model *m, const struct ui_pt_cfg *cfg, const struct ui_pt *pt)
 {
-	unsigned granule = cfg->granule_lg2, stride = cfg->format == UI_PT_TOY ? 1 : granule - 3u;
+	unsigned granule = cfg->granule_lg2, stride = granule - 3u;
 
+	if (cfg->format == UI_PT_TOY || cfg->format == UI_PT_MOCK)
+		stride = 1;
+	else if (cfg->format == UI_PT_MOCK_HUGE)
+		stride = 8;
 	*m = (struct model){ .cfg = cfg, .n_levels = pt->top_level + 1u, .table_bytes = UI_BIT(stride + 3) };
 	m->top_bytes = UI_BIT(pt->top_lg2 + 3);
 	m->sizes = cfg->page_sizes ? cfg->page_sizes : ui_pt_page_sizes(cfg);

@@ -67,7 +67,9 @@ static inline void stand_unbind(struct ui_bound *bound)
 
 static inline int stand_binder(void *arg, int fd, struct ui_binder *out)
 {
-	static const struct ui_binder_ops ops = { stand_bind, stand_attach, stand_detach, stand_unbind };
+	static const struct ui_binder_ops ops = {
+		.bind = stand_bind, .attach = stand_attach, .detach = stand_detach, .unbind = stand_unbind,
+	};
 
 	if (fd != IOMMUFD)
 		return fd == OTHER_FD ? -EBADFD : -EBADF;

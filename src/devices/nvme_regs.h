@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* NVM Express 1.4: registers, opcodes, status codes, identifiers; section numbers are those of the base specification. */
+#ifndef UI_DEVICES_NVME_REGS_H
+#define UI_DEVICES_NVME_REGS_H
+
+#include "base/types.h"
+
+/* Registers (3.1). */
+enum {
+	NVME_REG_CAP = 0x00,
+	NVME_REG_VS = 0x08,
+	NVME_REG_INTMS = 0x0c,
+	NVME_REG_INTMC = 0x10,
+	NVME_REG_CC = 0x14,
+	NVME_REG_CSTS = 0x1c,
+	NVME_REG_AQA = 0x24,
+	NVME_REG_ASQ = 0x28,
+	NVME_REG_ACQ = 0x30,
+	NVME_REG_DOORBELLS = 0x1000,
+};
+
+#define NVME_VERSION 0x00010400u
+
+enum {
+	NVME_CC_EN = 1 << 0,
+	NVME_CC_CSS_SHIFT = 4,     /* 3 bits */
+	NVME_CC_MPS_SHIFT = 7,     /* 4 bits */
+	NVME_CC_AMS_SHIFT = 11,    /* 3 bits */
+	NVME_CC_SHN_SHIFT = 14,    /* 2 bits */
+	NVME_CC_IOSQES_SHIFT = 16, /* 4 bits */
+	NVME_CC_IOCQES_SHIFT = 20, /* 4 bits */
+	NVME_CC_KNOWN = 0x00fffff1,
+	NVME_CSTS_RDY = 1 << 0,
+	NVME_CSTS_CFS = 1 << 1,
+	NVME_CSTS_SHST = 3 << 2,
+	NVME_CSTS_SHST_DONE = 2 << 2,
+};
+
+enum { NVME_SQE_BYTES = 64, NVME_CQE_BYTES = 16, NVME_SQE_LG2 = 6, NVME_CQE_LG2 = 4 };
+
+/* Admin opcodes (5). */
+enum {
+	NVME_ADM_DELETE_SQ = 0x00,
+	NVME_ADM_CREATE_SQ = 0x01,
+	NVME_ADM_GET_LOG = 0x02,
+	NVME_ADM_DELETE_CQ = 0x04,
+	NVME_ADM_CREATE_CQ = 0x05,
+	NVME_ADM_IDENTIFY = 0x06,
+	NVME_ADM_ABORT = 0x08,
+	NVME_ADM_SET_FEATURES = 0x09,
+	NVME_ADM_GET_FEATURES = 0x0a,
+	NVME_ADM_ASYNC_EVENT = 0x0c,
+};
+
+/* I/O opcodes (6). */
+enum {
+	NVME_IO_FLUSH = 0x00,
+	NVME_IO_WRITE = 0x01,
+	NVME_IO_READ = 0x02,
+	NVME_IO_COMPARE = 0x05,
+	NVME_IO_WRITE_ZEROES = 0x08,
+	NVME_IO_DATASET = 0x09,
+};
+
+/* A status: code type in bits 10:8, code in 7:0, and the two flags; what a completion carries in bits 31:17 of dword 3. */
+enum {
+	NVME_OK = 0x000,
+	NVME_BAD_OPCODE = 0x001,
+	NVME_BAD_FIELD = 0x002,
+	NVME_DATA_TRANSFER = 0x004,
+	NVME_INTERNAL = 0x006,
+	NVME_ABORT_REQUESTED = 0x007,
+	NVME_BAD_NAMESPACE = 0x00b,
+	NVME_SEQUENCE = 0x00c,
+	NVME_PRP_OFFSET = 0x013,
+	NVME_WRITE_PROTECTED = 0x020,
+	NVME_LBA_RANGE = 0x080,
+	NVME_CAPACITY = 0x081,
+	NVME_CQ_INVALID = 0x100,
+	NVME_QID_INVALID = 0x101,
+	NVME_QUEUE_SIZE = 0x102,
+	NVME_AER_LIMIT = 0x105,
+	NVME_BAD_VECTOR = 0x108,
+	NVME_BAD_LOG = 0x109,
+	NVME_QUEUE_DELETION = 0x10c,
+	NVME_NOT_SAVEABLE = 0x10d,
+	NVME_NOT_CHANGEABLE = 0x10e,
+	NVME_NOT_PER_NAMESPACE = 0x10f,
+	NVME_WRITE_FAULT = 0x280,
+	NVME_READ_ERROR = 0x281,
+	NVME_COMPARE_FAILURE = 0x285,
+	NVME_MORE = 0x2000, /* the error log has an entry about it */
+	NVME_DNR = 0x4000,  /* the same command will fail again */
+};
+
+/* Features (5.21.1). */
+enum {
+	NVME_FEAT_ARBITRATION = 0x01,
+	NVME_FEAT_POWER = 0x02,
+	NVME_FEAT_TEMPERATURE = 0x04,
+	NVME_FEAT_ERROR_RECOVERY = 0x05,
+	NVME_FEAT_WRITE_CACHE = 0x06,
+	NVME_FEAT_QUEUES = 0x07,
+	NVME_FEAT_COALESCING = 0x08,
+	NVME_FEAT_VECTOR = 0x09,
+	NVME_FEAT_ATOMICITY = 0x0a,
+	NVME_FEAT_ASYNC_EVENT = 0x0b,
+	NVME_N_FEATURES = 0x0c,
+};
+
+enum { NVME_LOG_ERROR = 1, NVME_LOG_SMART = 2, NVME_LOG_FIRMWARE = 3, NVME_LOG_EFFECTS = 5 };
+
+/* Asynchronous events (5.2): types, and what they say. */
+enum { NVME_EVENT_ERROR = 0, NVME_EVENT_SMART = 1, NVME_N_EVENTS };
+enum { NVME_EVENT_BAD_DOORBELL = 0, NVME_EVENT_BAD_DOORBELL_VALUE = 1, NVME_EVENT_TEMPERATURE = 1 };
+
+#endif
