@@ -9,7 +9,10 @@
 #include <stdatomic.h>
 
 enum {
-	/* Small numbers are the program's: one that closes what it does not know would soon have a file of its own there. */
+	/*
+	 * Small numbers are the program's: one that closes what it does not know would soon have a file of its own
+	 * there.
+	 */
 	FIRST = 512,
 	MAX_OWN = 8192,
 };
@@ -25,7 +28,10 @@ static struct own owns[MAX_OWN]; /* lock */
 static unsigned n_owns;          /* lock */
 /* Not above any of them. Relaxed: for a number that the program has no right to, one answer is as good as the other. */
 static _Atomic int lowest = INT_MAX;
-/* One is not, or not any more, where its name says. Relaxed: the program that puts something there orders it with nothing of ours. */
+/*
+ * One is not, or not any more, where its name says. Relaxed: the program that puts something there orders it with
+ * nothing of ours.
+ */
 static _Atomic bool any_moved;
 
 void ui_ownfd_lock(void)

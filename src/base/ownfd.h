@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors of the library's own in the table of the process it lives in. They have large numbers, close-on-exec, and are known here,
- * so that whoever stands before close(), close_range() and dup2() (the shim) can keep the program from taking them away.
+ * Descriptors of the library's own in the table of the process it lives in. They have large numbers, close-on-exec,
+ * and are known here, so that whoever stands before close(), close_range() and dup2() (the shim) can keep the program
+ * from taking them away.
  *
  * Threads: any. The lock is a leaf; as all that is called here it is not to be met by a signal handler of the program's.
  */
@@ -11,8 +12,9 @@
 #include "base/types.h"
 
 /*
- * Keeps @fd, which is closed in any case, under a large number, or any where the limit on descriptors is small. The number is the
- * descriptor's name until ui_ownfd_end(); the descriptor itself may have to move: ui_ownfd_at(). A negative errno.
+ * Keeps @fd, which is closed in any case, under a large number, or any where the limit on descriptors is small. The
+ * number is the descriptor's name until ui_ownfd_end(); the descriptor itself may have to move: ui_ownfd_at(). A
+ * negative errno.
  */
 int ui_ownfd_hold(int fd);
 /* Closes it. -1 is a no-op. */

@@ -71,6 +71,28 @@ int ui_sys_ftruncate(int fd, u64 length)
 	return (int)CALL(SYS_ftruncate, fd, length, 0, 0, 0, 0);
 }
 
+int ui_sys_fdatasync(int fd)
+{
+	return (int)CALL(SYS_fdatasync, fd, 0, 0, 0, 0, 0);
+}
+
+int ui_sys_fallocate(int fd, int mode, u64 offset, u64 n_bytes)
+{
+	return (int)CALL(SYS_fallocate, fd, mode, offset, n_bytes, 0, 0);
+}
+
+int ui_sys_unlink(const char *path)
+{
+	return (int)CALL(SYS_unlinkat, AT_FDCWD, path, 0, 0, 0, 0);
+}
+
+int ui_sys_getcwd(char *buf, size_t n_bytes)
+{
+	long ret = CALL(SYS_getcwd, buf, n_bytes, 0, 0, 0, 0);
+
+	return ret < 0 ? (int)ret : 0;
+}
+
 int ui_sys_fstat(int fd, struct stat *st)
 {
 #ifdef SYS_newfstatat

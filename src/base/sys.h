@@ -21,6 +21,11 @@ ssize_t ui_sys_write(int fd, const void *buf, size_t n_bytes);
 ssize_t ui_sys_pread(int fd, void *buf, size_t n_bytes, u64 offset);
 ssize_t ui_sys_pwrite(int fd, const void *buf, size_t n_bytes, u64 offset);
 int ui_sys_ftruncate(int fd, u64 length);
+int ui_sys_fdatasync(int fd);
+int ui_sys_fallocate(int fd, int mode, u64 offset, u64 n_bytes);
+int ui_sys_unlink(const char *path);
+/* The current directory with its NUL; -ERANGE: @n_bytes are too few. */
+int ui_sys_getcwd(char *buf, size_t n_bytes);
 int ui_sys_fstat(int fd, struct stat *st);
 int ui_sys_fcntl(int fd, int cmd, unsigned long arg);
 /* The events of @events (POLLIN, ...) that @fd has now, or 0. Never waits. */

@@ -3,7 +3,9 @@
 #include "devices/pci_priv.h"
 
 #include "base/alloc.h"
+#include "base/log.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -195,6 +197,16 @@ void ui_pci_msg(struct ui_pci *pci, unsigned vector)
 	}
 }
 
+enum ui_pci_irq_mode ui_pci_irq_state(const struct ui_pci *pci, unsigned *n_vectors)
+{
+	if (msix_ctrl(pci) & PCI_MSIX_ENABLE) {
+		*n_vectors = pci->model->n_msix;
+		return UI_PCI_IRQ_MSIX;
+	}
+	*n_vectors = msi_on(pci) ? 1u << (pci->cfg[pci->cap_msi + PCI_MSI_CTRL] >> PCI_MSI_MME_SHIFT & 7) : 1;
+	return msi_on(pci) ? UI_PCI_IRQ_MSI : UI_PCI_IRQ_PIN;
+}
+
 /* Sends what was held back by a mask that is gone. */
 void ui_pci_pending_flush(struct ui_pci *pci)
 {
@@ -216,11 +228,16 @@ void ui_pci_pending_flush(struct ui_pci *pci)
 
 bool ui_pci_claim(struct ui_pci *pci, const struct ui_pci_sink *sink)
 {
+	char err[768];
 	bool free;
 
 	if (!ui_pci_lock(pci))
 		return false;
 	free = !pci->claimed;
+	if (free && pci->model->open && pci->model->open(pci->state, err, sizeof(err))) {
+		ui_log(UI_LOG_ERROR, "%s", err);
+		free = false;
+	}
 	if (free) {
 		pci->sink = *sink;
 		pci->claimed = true;
@@ -235,7 +252,22 @@ void ui_pci_unclaim(struct ui_pci *pci)
 	if (!ui_pci_lock(pci))
 		return;
 	pci->claimed = false;
+	if (pci->model->close)
+		pci->model->close(pci->state);
 	ui_pci_unlock(pci);
+}
+
+int ui_pci_open(struct ui_pci *pci, char *err, size_t err_bytes)
+{
+	int ret;
+
+	if (!pci->model->open)
+		return 0;
+	if (!ui_pci_lock(pci))
+		return -EDEADLK;
+	ret = pci->model->open(pci->state, err, err_bytes);
+	ui_pci_unlock(pci);
+	return ret;
 }
 
 void ui_pci_irq_mode(struct ui_pci *pci, enum ui_pci_irq_mode mode, unsigned n_msgs)
@@ -461,9 +493,9 @@ bool ui_pci_polls(struct ui_pci *pci)
 
 /* ---- models ---- */
 
-extern const struct ui_pci_model ui_dma_model;
+extern const struct ui_pci_model ui_dma_model, ui_nvme_model;
 
-static const struct ui_pci_model *const models[] = { &ui_dma_model };
+static const struct ui_pci_model *const models[] = { &ui_dma_model, &ui_nvme_model };
 
 const struct ui_pci_model *const *ui_pci_models(size_t *n)
 {

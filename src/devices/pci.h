@@ -36,11 +36,21 @@ struct ui_pci_model {
 	u8 n_msi_lg2;   /* log2 messages; 0xff: no MSI */
 	u8 pin;         /* 0 none, 1 INTA */
 	const char *const *option_keys; /* keys that @create takes in @options, NULL-terminated; NULL: none */
+	/* Of those: keys that may stand alone ("ro" is "ro=on"), and names of files, which are made absolute where a description
+	 * is read. As above. */
+	const char *const *option_flags, *const *option_paths;
 
 	/* 0 with *state; -EINVAL with a message for the user in @err (a bad option). @options: "key=value,..." of --device
 	 * that the frame did not take; NULL or "" when none are left. */
 	int (*create)(struct ui_pci *pci, const char *options, void **state, char *err, size_t err_bytes);
 	void (*destroy)(void *state);
+	/*
+	 * Gets hold of what the function has outside the machine (the image of a disk, say) and lets it go again: @open before an
+	 * owner gets the function, @close when it has none any more, or at the end. 0, or a negative errno with a line for the
+	 * user in @err. Both may be NULL; both are called with the lock held; either may come twice.
+	 */
+	int (*open)(void *state, char *err, size_t err_bytes);
+	void (*close)(void *state);
 	void (*reset)(void *state);
 	/* Registers: not called for mappable BARs nor the MSI-X BAR. @n_bytes 1, 2, 4, 8, naturally aligned. */
 	u64 (*read)(void *state, unsigned bar, u64 offset, unsigned n_bytes);
@@ -65,6 +75,9 @@ struct ui_pci *ui_pci_create(const struct ui_pci_model *model, const char *optio
 			     void *const bar_mem[UI_PCI_N_BARS], char *err, size_t err_bytes);
 void ui_pci_destroy(struct ui_pci *pci);
 void ui_pci_set_env(struct ui_pci *pci, const struct ui_pci_env *env);
+/* Gets what the function needs outside the machine, as an owner does, until one has come and gone, or the end. 0, or a negative
+ * errno with a line for the user in @err. */
+int ui_pci_open(struct ui_pci *pci, char *err, size_t err_bytes);
 const struct ui_pci_model *ui_pci_model(const struct ui_pci *pci);
 
 /* Configuration space, 4096 bytes, as the function has it. Any size; beyond the end reads 0xff and drops. */
@@ -97,7 +110,8 @@ struct ui_pci_sink {
 
 enum ui_pci_irq_mode { UI_PCI_IRQ_PIN, UI_PCI_IRQ_MSI, UI_PCI_IRQ_MSIX };
 
-/* False when somebody else holds the function. @sink is copied. Tells the sink the present level of INTx. */
+/* False when somebody else holds the function, or what it needs outside the machine cannot be had (the log says why). @sink is
+ * copied. Tells the sink the present level of INTx. */
 bool ui_pci_claim(struct ui_pci *pci, const struct ui_pci_sink *sink);
 /* After it returns the sink is not called any more. */
 void ui_pci_unclaim(struct ui_pci *pci);
@@ -115,6 +129,8 @@ bool ui_pci_bus_master(const struct ui_pci *pci);
 /* The enable bit of the PASID capability: without it the function must not use PASIDs. */
 bool ui_pci_pasid_enabled(const struct ui_pci *pci);
 void ui_pci_wake(struct ui_pci *pci);
+/* How interrupts are sent just now, and with how many vectors. */
+enum ui_pci_irq_mode ui_pci_irq_state(const struct ui_pci *pci, unsigned *n_vectors);
 /* Message @vector if MSI-X or MSI is enabled by whoever owns the function, else nothing. */
 void ui_pci_msg(struct ui_pci *pci, unsigned vector);
 void ui_pci_intx(struct ui_pci *pci, bool level);

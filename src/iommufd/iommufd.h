@@ -58,9 +58,10 @@ struct ui_iommufd_env {
 	/* Is the descriptor the embedder's stand-in for a device, which is no file in memory whatever it is made of? NULL: never. */
 	bool (*stands_in)(void *arg, int fd);
 	/*
-	 * A new descriptor (close-on-exec) in the caller's process with @obj, which is behind no other, behind it; or a negative errno,
-	 * -EOPNOTSUPP where there are none (NULL, too). Within a call, no lock held. Until that call has ended nothing is asked of @obj,
-	 * and no release() comes, whatever the program does with the number. @memory_bytes: it is also a file of that length, which can be mapped; else 0.
+	 * A new descriptor (close-on-exec) in the caller's process with @obj, which is behind no other, behind it; or a
+	 * negative errno, -EOPNOTSUPP where there are none (NULL, too). Within a call, no lock held. Until that call has
+	 * ended nothing is asked of @obj, and no release() comes, whatever the program does with the number.
+	 * @memory_bytes: it is also a file of that length, which can be mapped; else 0.
 	 */
 	int (*file_new)(void *arg, const struct ui_iommufd_file_ops *ops, void *obj, u64 memory_bytes);
 	/* Takes a descriptor back that file_new() gave in the same call: no release() follows. No lock held. */

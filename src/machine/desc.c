@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "machine/desc.h"
+#include "base/sys.h"
 #include "devices/pci.h"
 #include "machine/instance.h"
 
@@ -95,9 +96,9 @@ static int unknown_type(const char *type, char *err, size_t err_bytes)
 	return fail(err, err_bytes, "unknown device \"%s\"; known: %s", type, known);
 }
 
-static bool model_key(const struct ui_pci_model *model, const char *key)
+static bool is_among(const char *const *keys, const char *key)
 {
-	for (const char *const *k = model->option_keys; k && *k; k++) {
+	for (const char *const *k = keys; k && *k; k++) {
 		if (!strcmp(*k, key))
 			return true;
 	}
@@ -124,18 +125,37 @@ struct given {
 	bool rid, group;
 };
 
+/* One for the model. A file's name must mean the same wherever the description goes. */
+static int device_option(struct ui_machine_dev *dev, const struct ui_pci_model *model, const char *key, const char *value, char *err,
+			 size_t err_bytes)
+{
+	size_t len = strlen(dev->options), room = sizeof(dev->options) - len;
+	bool relative = is_among(model->option_paths, key) && value[0] && value[0] != '/';
+	char cwd[4096] = "";
+	int ret = relative ? ui_sys_getcwd(cwd, sizeof(cwd)) : 0;
+
+	if (ret)
+		return fail(err, err_bytes, "device %s: current directory: %s", model->name, strerror(-ret));
+	if (strchr(cwd, ','))
+		return fail(err, err_bytes, "device %s: %s: a comma is not possible here", model->name, cwd);
+	if ((size_t)snprintf(dev->options + len, room, "%s%s=%s%s%s", len ? "," : "", key, cwd, relative ? "/" : "", value) >= room)
+		return fail(err, err_bytes, "device %s: options are longer than %zu bytes", model->name, sizeof(dev->options) - 1);
+	return 0;
+}
+
 /* One "key=value" of a SPEC; @item is the caller's copy and is cut up. */
 static int device_item(struct ui_machine_dev *dev, const struct ui_pci_model *model, char *item, struct given *given, char *err,
 		       size_t err_bytes)
 {
-	char *value = strchr(item, '=');
-	size_t len = strlen(dev->options);
+	char *value = strchr(item, '='), on[] = "on";
 	unsigned long val;
 
 	if (value)
 		*value++ = 0;
-	if (strcmp(item, "rid") && strcmp(item, "pasid-bits") && strcmp(item, "group") && !model_key(model, item))
+	if (strcmp(item, "rid") && strcmp(item, "pasid-bits") && strcmp(item, "group") && !is_among(model->option_keys, item))
 		return unknown_key(model, item, err, err_bytes);
+	if (!value && is_among(model->option_flags, item))
+		value = on;
 	if (!value)
 		return fail(err, err_bytes, "device %s: key \"%s\" needs a value", model->name, item);
 	if (!strcmp(item, "rid")) {
@@ -151,9 +171,8 @@ static int device_item(struct ui_machine_dev *dev, const struct ui_pci_model *mo
 			return fail(err, err_bytes, "device %s: group \"%s\" is not a number from 0 to %d", model->name, value, UI_MACHINE_MAX_GROUP);
 		dev->group = (u32)val;
 		given->group = true;
-	} else if ((size_t)snprintf(dev->options + len, sizeof(dev->options) - len, "%s%s=%s", len ? "," : "", item, value) >=
-		   sizeof(dev->options) - len) {
-		return fail(err, err_bytes, "device %s: options are longer than %zu bytes", model->name, sizeof(dev->options) - 1);
+	} else {
+		return device_option(dev, model, item, value, err, err_bytes);
 	}
 	return 0;
 }
@@ -162,7 +181,7 @@ int ui_machine_desc_add(struct ui_machine_desc *desc, const char *spec, char *er
 {
 	const struct ui_pci_model *model;
 	struct ui_machine_dev dev = { .pasid_bits = 16 };
-	char copy[512], *rest = copy, *item;
+	char copy[768], *rest = copy, *item;
 	struct given given = { 0 };
 	int ret;
 
@@ -264,7 +283,7 @@ int ui_machine_desc_print(const struct ui_machine_desc *desc, char *text, size_t
 		put_item(&t, "log-file", desc->log_file);
 	for (unsigned i = 0; i < desc->n_devices; i++) {
 		const struct ui_machine_dev *dev = &desc->devices[i];
-		char spec[512], rid[13];
+		char spec[768], rid[13];
 
 		ui_machine_rid_print(dev->rid, rid);
 		snprintf(spec, sizeof(spec), "%s,rid=%s,pasid-bits=%u,group=%u%s%s", dev->type, rid, dev->pasid_bits, dev->group,
@@ -308,7 +327,7 @@ static const char *take_item(const char *text, char *item, size_t item_bytes)
 
 int ui_machine_desc_parse(struct ui_machine_desc *desc, const char *text, char *err, size_t err_bytes)
 {
-	char item[2048];
+	char item[2400];
 
 	ui_machine_desc_init(desc);
 	while (*text) {

@@ -20,7 +20,7 @@ struct ui_machine_dev {
 	u32 rid;           /* segment 31:16, bus 15:8, devfn 7:0 */
 	u8 pasid_bits;     /* 0 to 20 */
 	u32 group;         /* devices with the same number are one IOMMU group; at most UI_MACHINE_MAX_GROUP */
-	char options[256]; /* "key=value,..." for the model; "": none */
+	char options[640]; /* "key=value,..." for the model; "": none */
 };
 
 struct ui_machine_desc {
@@ -41,12 +41,12 @@ void ui_machine_desc_init(struct ui_machine_desc *desc);
 /* @key: "iommu", "log", "log-file" or "device". */
 int ui_machine_desc_set(struct ui_machine_desc *desc, const char *key, const char *value, char *err, size_t err_bytes);
 /* @spec: "TYPE[,key=value]...". A missing rid is the first free of 0000:01:00.0, 0000:02:00.0, ...; missing pasid-bits: 16; a
- * missing group is the lowest number that no device before it has. */
+ * missing group is the lowest number that no device before it has. Names of files in it become absolute. */
 int ui_machine_desc_add(struct ui_machine_desc *desc, const char *spec, char *err, size_t err_bytes);
 /* The canonical line. -EINVAL also when @text_bytes is too small; UI_MACHINE_TEXT_BYTES always suffices. */
 int ui_machine_desc_print(const struct ui_machine_desc *desc, char *text, size_t text_bytes, char *err, size_t err_bytes);
 int ui_machine_desc_parse(struct ui_machine_desc *desc, const char *text, char *err, size_t err_bytes);
-enum { UI_MACHINE_TEXT_BYTES = 32 * (2 * 1024) };
+enum { UI_MACHINE_TEXT_BYTES = 32 * (3 * 1024) };
 
 /* "0000:01:00.0" (or "01:00.0") to a RID. 0 or -EINVAL. */
 int ui_machine_rid_parse(const char *text, u32 *rid);

@@ -160,7 +160,7 @@ static int log_settings(struct reader *r, struct ui_machine_desc *desc, struct j
 static int device(struct reader *r, struct ui_machine_desc *desc, struct json_object *dev)
 {
 	struct json_object *type;
-	char spec[512], why[400];
+	char spec[768], why[400];
 	size_t len;
 
 	if (!json_object_is_type(dev, json_type_object))

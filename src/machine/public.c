@@ -51,6 +51,8 @@ int uiommu_machine_check(const struct uiommu_machine *machine, char *err, size_t
 	struct ui_machine *made = NULL;
 	int ret = ui_machine_create(&machine->desc, &made, err, err_bytes);
 
+	for (unsigned i = 0; !ret && i < made->n_devices; i++)
+		ret = ui_pci_open(made->devices[i].pci, err, err_bytes);
 	ui_machine_destroy(made);
 	return ret ? -EINVAL : 0;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's fault-injection files, as far as its selftest iommufd_fail_nth uses them; only with --iommu mock. They drive the
- * library's own allocation points (base/alloc.h).
+ * The kernel's fault-injection files, as far as its selftest iommufd_fail_nth uses them; only with --iommu mock. They
+ * drive the library's own allocation points (base/alloc.h).
  *
  *	/proc/self/task/TID/fail-nth		N written: the N-th point from now on that this thread reaches fails. Read: what is left,
  *						0 once it has failed. The thread's own only.

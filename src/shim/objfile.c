@@ -7,8 +7,8 @@
  *				the byte, a duplicate of the program's to take it back.
  *	neither			a memfd, always ready and refused by epoll, as files without poll are; with the object's memory, if any
  *
- * Reads and writes go to the object. Until the call that made a descriptor has ended the number answers as if it were not open,
- * and the object is not released: as in a kernel, which ties the number to the file at the very end.
+ * Reads and writes go to the object. Until the call that made a descriptor has ended the number answers as if it were
+ * not open, and the object is not released: as in a kernel, which ties the number to the file at the very end.
  */
 #include "shim/objfile.h"
 #include "shim/share.h"
@@ -68,7 +68,10 @@ static int fill(int fd)
 	return ret;
 }
 
-/* Both ends are the library's first, and then it is seen to it that they are: other threads may close any number meanwhile. */
+/*
+ * Both ends are the library's first, and then it is seen to it that they are: other threads may close any number
+ * meanwhile.
+ */
 static int make_pair(struct ui_object *object)
 {
 	int ends[2], ret = ui_sys_socketpair(ends);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Mappings of an iommufd descriptor: memory that a vIOMMU shares with the program. As in a kernel, each keeps the vIOMMU busy and the
- * context open until its last page is gone; but not the copies that forked children have, which go unnoticed.
+ * Mappings of an iommufd descriptor: memory that a vIOMMU shares with the program. As in a kernel, each keeps the
+ * vIOMMU busy and the context open until its last page is gone; but not the copies that forked children have, which
+ * go unnoticed.
  */
 #ifndef UI_SHIM_REGION_H
 #define UI_SHIM_REGION_H

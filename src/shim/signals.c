@@ -23,8 +23,9 @@ struct setting {
 
 static struct setting settings[2];
 /*
- * Set, under the lock, before ours are put in place. Who changes a setting without having seen it looks again afterwards (seq_cst, as the
- * store): either the change came before ours and was found there, or it is made once more through us.
+ * Set, under the lock, before ours are put in place. Who changes a setting without having seen it looks again
+ * afterwards (seq_cst, as the store): either the change was made before, and is found when ours are put in place, or
+ * it is made once more through us.
  */
 static _Atomic bool installed;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -90,8 +91,8 @@ static void handle(int sig, siginfo_t *info, void *ucontext)
 		act.sa_handler(sig);
 }
 
-/* Puts ours in place with the flags and the mask of @act. *@was: what the kernel had. */
-static int install(int sig, const struct sigaction *act, struct sigaction *was)
+/* Puts ours in place with the flags and the mask of @act. */
+static int install(int sig, const struct sigaction *act)
 {
 	struct sigaction mine = { .sa_sigaction = handle };
 
@@ -99,24 +100,19 @@ static int install(int sig, const struct sigaction *act, struct sigaction *was)
 	mine.sa_mask = act->sa_mask;
 	if (act->sa_handler == SIG_IGN)
 		mine.sa_flags |= SA_RESTART; /* an ignored signal interrupts nothing */
-	return REAL(sigaction)(sig, &mine, was) ? -errno : 0;
+	return REAL(sigaction)(sig, &mine, NULL) ? -errno : 0;
 }
 
-/* Under the lock: what the program has set stays its setting, also if another thread of it is just changing that. */
+/* Under the lock: what the program has set stays its setting. */
 static int take_over(int sig)
 {
-	struct sigaction act, was;
+	struct sigaction act;
 	int ret = REAL(sigaction)(sig, NULL, &act) ? -errno : 0;
 
-	/* Until it was ours that was replaced by ours. */
-	while (!ret) {
-		record(sig, &act);
-		ret = install(sig, &act, &was);
-		if (ret || was.sa_sigaction == handle)
-			break;
-		act = was;
-	}
-	return ret;
+	if (ret)
+		return ret;
+	record(sig, &act);
+	return install(sig, &act);
 }
 
 int ui_signals_init(void)
@@ -157,7 +153,7 @@ static int change(int sig, const struct sigaction *act, struct sigaction *old)
 	pthread_mutex_lock(&lock);
 	*old = *current(sig);
 	if (act) {
-		ret = install(sig, act, NULL);
+		ret = install(sig, act);
 		if (!ret)
 			record(sig, act);
 	}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The kernel's fault-injection files: a sweep of one's own over a few calls, and what the files say. (iommufd-semantics 12.15; run with
- * --iommu mock.)
+ * The kernel's fault-injection files: a sweep of one's own over a few calls, and what the files say.
+ * (iommufd-semantics 12.15; run with --iommu mock.)
  */
 #include "mock.h"
 
@@ -108,8 +108,8 @@ static void nothing_fails_unasked(void)
 }
 
 /*
- * The @n-th point fails (0: none): 0, or the error of the first call that did not succeed. Leaves nothing behind. *@rest: what is left of
- * the count.
+ * The @n-th point fails (0: none): 0, or the error of the first call that did not succeed. Leaves nothing behind.
+ * *@rest: what is left of the count.
  */
 static long scenario(unsigned n, unsigned *rest)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library has descriptors of its own in the program's table. A program that closes what it does not know, by range, number by number,
- * or by putting something else there, takes none of them away: interrupts go on. (Step 1, "Bad input".)
+ * The library has descriptors of its own in the program's table. A program that closes what it does not know, by
+ * range, number by number, or by putting something else there, takes none of them away: interrupts go on. (Step 1,
+ * "Bad input".)
  */
 #include "hostile.h"
 

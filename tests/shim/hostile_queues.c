@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads that close, replace and use whatever number comes along, while others make descriptors of queues and map what a vIOMMU shares.
- * Nothing is lost, and nothing is left behind. (Step 2, "Bad input"; run with --iommu mock.)
+ * Threads that close, replace and use whatever number comes along, while others make descriptors of queues and map
+ * what a vIOMMU shares. Nothing is lost, and nothing is left behind. (Step 2, "Bad input"; run with --iommu mock.)
  */
 #include "mock.h"
 

@@ -144,7 +144,7 @@ int main(void)
 	struct stat st;
 	pid_t pid;
 
-	alarm(100);
+	alarm(40);
 	seed = (uint64_t)getpid() << 32 | (uint64_t)time(NULL);
 	printf("seed %#llx\n", (unsigned long long)seed);
 	fflush(stdout);

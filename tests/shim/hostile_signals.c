@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A program's threads change the handler of SIGSEGV while the first device is opened: whatever they set last is what the program has
- * afterwards, and the library still lives through pointers that are none. (docs/shim.md, Signals; step 1, "Bad input".)
+ * A program's threads change the handler of SIGSEGV while the first device is opened: whatever they set last is what
+ * the program has afterwards, and the library still lives through pointers that are none. (docs/shim.md, Signals;
+ * step 1, "Bad input".)
  */
 #include "hostile.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * For programs that use the mock (uiommu run --iommu mock): the kernel's headers, and what is stated here of the test command that its
- * iommufd has for its own selftests.
+ * For programs that use the mock (uiommu run --iommu mock): the kernel's headers, and what is stated here of the test
+ * command that its iommufd has for its own selftests.
  */
 #ifndef MOCK_H
 #define MOCK_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors that calls of /dev/iommu give out: fault queues, event queues, accesses, dma-bufs. What a program can do with a
- * descriptor, it can do with these as with the kernel's. (iommufd-semantics 1.14, 6, 7; run with --iommu mock.)
+ * Descriptors that calls of /dev/iommu give out: fault queues, event queues, accesses, dma-bufs. What a program can
+ * do with a descriptor, it can do with these as with the kernel's. (iommufd-semantics 1.14, 6, 7; run with --iommu
+ * mock.)
  */
 #include "mock.h"
 
@@ -225,6 +226,26 @@ static void the_last_descriptor_releases(void)
 	MUST(!close(queue));
 }
 
+/* 1.7: an answer that cannot be written takes back what was made. */
+static void a_failed_call_leaves_nothing(void)
+{
+	struct iommu_fault_alloc *cmd = (void *)pages(1, PROT_READ | PROT_WRITE);
+	struct nest n;
+	uint32_t id;
+	int before, queue;
+
+	nest_open(&n);
+	before = dup(0);
+	MUST(!close(before));
+	cmd->size = sizeof(*cmd);
+	MUST(!mprotect(cmd, PAGE, PROT_READ));
+	EXPECT(call(n.fd, IOMMU_FAULT_QUEUE_ALLOC, cmd), -EFAULT);
+	queue = fault_queue(n.fd, &id);
+	EXPECT(queue, before);
+	EXPECT(id, n.parent + 1);
+	MUST(!close(queue) && !close(n.fd) && !munmap(cmd, PAGE));
+}
+
 /* The library's own descriptors are not the program's to close, nor in the way of what it puts where. */
 static void it_polls_whatever_is_closed(void)
 {
@@ -284,8 +305,8 @@ static void access_is_a_file(void)
 {
 	struct mock_cmd cmd = { 0 };
 	struct epoll_event ev = { .events = EPOLLIN };
-	int fd = open("/dev/iommu", O_RDWR), epoll = epoll_create1(0), access;
-	uint32_t ioas;
+	int fd = open("/dev/iommu", O_RDWR), epoll = epoll_create1(0), access, queue;
+	uint32_t ioas, id;
 	char c = 0;
 
 	MUST(fd >= 0 && epoll >= 0);
@@ -304,8 +325,10 @@ static void access_is_a_file(void)
 	/* Another kind of descriptor is not an access. */
 	EXPECT(mock(fd, &cmd, MOCK_ACCESS_RW, (uint32_t)epoll), -EBADFD);
 	EXPECT(mock(fd, &cmd, MOCK_ACCESS_RW, (uint32_t)fd), -EBADFD);
+	queue = fault_queue(fd, &id);
+	EXPECT(mock(fd, &cmd, MOCK_ACCESS_RW, (uint32_t)queue), -EBADFD);
 	EXPECT(mock(fd, &cmd, MOCK_ACCESS_RW, 900), -EBADF);
-	MUST(!close(access));
+	MUST(!close(access) && !close(queue));
 	EXPECT(destroy(fd, ioas), 0);
 	MUST(!close(epoll) && !close(fd));
 }
@@ -347,6 +370,7 @@ int main(void)
 	a_sleeping_poll_wakes();
 	event_queue_polls();
 	the_last_descriptor_releases();
+	a_failed_call_leaves_nothing();
 	it_polls_whatever_is_closed();
 	a_child_has_its_own_numbers();
 	access_is_a_file();

@@ -372,7 +372,7 @@ int main(int argc, char **argv)
 
 		return n <= 0 || ioas_alloc(receive_fd(atoi(argv[2]))) == 2 ? 0 : 1;
 	}
-	alarm(100); /* nothing here may wait for ever */
+	alarm(40); /* nothing here may wait for ever */
 	no_thread_where_nobody_shares();
 	both_see_one_context();
 	grandchildren_reach_the_same_owner();

@@ -401,7 +401,7 @@ int main(int argc, char **argv)
 {
 	struct dma dma;
 
-	alarm(100);
+	alarm(40);
 	self = argv[0];
 	if (argc == 2 && strcmp(argv[1], "again")) {
 		drive(atoi(argv[1]));

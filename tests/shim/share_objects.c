@@ -295,15 +295,25 @@ static int mock_domain(int fd, uint32_t in, uint32_t *id)
 	return 0;
 }
 
+static int copy(int fd, uint32_t from, uint32_t to)
+{
+	struct {
+		uint32_t size, flags, dst, src;
+		uint64_t length, dst_iova, src_iova;
+	} cmd = { .size = sizeof(cmd), .flags = 7, .dst = to, .src = from, .length = 8192, .dst_iova = 0x1000000, .src_iova = 0x1000000 };
+
+	return ioctl(fd, 0x3b83, &cmd) ? -errno : 0;
+}
+
 /* Memory of a process that has ended (iommufd-semantics 12.8): what is pinned stays, what is not cannot be any more. */
 static void memory_of_the_dead(void)
 {
 	char *mem = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int fd = open("/dev/iommu", O_RDWR);
-	uint32_t a = (uint32_t)ioas_alloc(fd), b = (uint32_t)ioas_alloc(fd), first, second;
+	uint32_t a = (uint32_t)ioas_alloc(fd), b = (uint32_t)ioas_alloc(fd), c = (uint32_t)ioas_alloc(fd), first, second;
 	pid_t pid;
 
-	CHECK(!mock_domain(fd, b, &first));
+	CHECK(!mock_domain(fd, c, &first) && !mock_domain(fd, b, &first));
 	pid = fork();
 	if (!pid) {
 		CHECK(!ioas_map(fd, a, mem, 8192, 0x1000000) && !ioas_map(fd, b, mem, 8192, 0x1000000));
@@ -311,10 +321,11 @@ static void memory_of_the_dead(void)
 	}
 	child_succeeds(pid);
 	CHECK(mock_domain(fd, a, &second) == -EFAULT);
+	CHECK(copy(fd, a, c) == -EFAULT && !copy(fd, b, c) && !ioas_unmap(fd, c, 0x1000000, 8192));
 	CHECK(!mock_domain(fd, b, &second));
 	CHECK(!destroy(fd, first) && !mock_domain(fd, b, &first));
 	CHECK(!destroy(fd, first) && !destroy(fd, second));
-	CHECK(mock_domain(fd, b, &first) == -EFAULT);
+	CHECK(copy(fd, b, c) == -EFAULT && mock_domain(fd, b, &first) == -EFAULT);
 	/* As the living. */
 	close(fd);
 	fd = open("/dev/iommu", O_RDWR);
@@ -331,7 +342,7 @@ static void memory_of_the_dead(void)
 
 int main(void)
 {
-	alarm(100);
+	alarm(40);
 	memory_of_the_dead();
 	mappings_of_the_context();
 	a_queue_that_a_child_makes_is_the_child_s();
