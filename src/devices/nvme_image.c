@@ -237,7 +237,7 @@ static int examine(int fd, const struct ui_nvme_file_options *o, u64 *n_bytes, c
 	if (!ret)
 		ret = take_lock(fd, o->read_only);
 	if (ret == -EBUSY)
-		return fail(ret, err, err_bytes, "nvme: %s is in use by another process", o->path);
+		return fail(ret, err, err_bytes, "nvme: %s is in use already", o->path);
 	/* A file system without locks is no reason not to use it. */
 	if (ret && ret != -EINVAL && ret != -ENOLCK && ret != -EOPNOTSUPP)
 		return fail(ret, err, err_bytes, "nvme: %s: %s", o->path, strerror(-ret));

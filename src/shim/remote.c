@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The client's side of a descriptor whose object lives in another process. Each call in progress has a connection to the owner to
- * itself, so one that takes long stops no other; idle connections are kept. While the owner works for us it may ask for something
- * (a descriptor to be taken, memory to be handed over), which this thread does: it waits for the answer anyway.
+ * The client's side of a descriptor whose object lives in another process. Each call in progress has a connection to
+ * the owner to itself, so one that takes long stops no other; idle connections are kept. While the owner works for us
+ * it may ask for something (a descriptor to be taken, memory to be handed over), which this thread does: it waits for
+ * the answer anyway.
  */
 #include "shim/share.h"
 #include "shim/objfile.h"
@@ -169,7 +170,8 @@ static int show(struct connection *conn, const struct ui_file *file, const struc
 	return fd < 0 ? -ENODEV : ui_msg_send(conn->sock, request, fd);
 }
 
-/* Runs the conversation to its end. 0 with @msg the reply and *@got a descriptor that came with it, or -1; -ENODEV, *@heard: the owner has begun to work. */
+/* Runs the conversation to its end. 0 with @msg the reply and *@got a descriptor that came with it, or -1;
+ * -ENODEV, *@heard: the owner has begun to work. */
 static int converse(struct connection *conn, struct ui_file *file, struct ui_msg *msg, int *got, bool *heard)
 {
 	struct ui_msg request = *msg;

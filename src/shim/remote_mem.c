@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory of this process for the owner of a context that it maps it into: the owner gets the files that the memory is mapped from.
+ * Memory of this process for the owner of a context that it maps it into: the owner gets the files that the memory is
+ * mapped from.
  *
- * Private memory has none: its bytes move into a memfd, mapped at the same place. Nobody may write meanwhile. A process with one thread
- * needs nothing for that; with more, the old pages are moved away, which leaves an empty range where whoever touches it waits
- * (userfaultfd), in system calls too, until the memfd is there.
+ * Private memory has none: its bytes move into a memfd, mapped at the same place. Nobody may write meanwhile. A
+ * process with one thread needs nothing for that; with more, the old pages are moved away, which leaves an empty
+ * range where whoever touches it waits (userfaultfd), in system calls too, until the memfd is there.
  *
- * From then on the range is shared with the owner. A child of fork() must not share it as well, and gets a copy (at the fork, by libc's
- * fork() only); MADV_DONTNEED must leave zeros to the program and the bytes to devices, and puts fresh memory there.
+ * From then on the range is shared with the owner. A child of fork() must not share it as well, and gets a copy (at
+ * the fork, by libc's fork() only); MADV_DONTNEED must leave zeros to the program and the bytes to devices, and puts
+ * fresh memory there.
  */
 #include "shim/share.h"
 #include "shim/maps.h"
@@ -44,8 +46,8 @@ struct moved {
 	struct moved *next;
 };
 
-/* Inside mem.c's move lock; held over a conversion, and over a fork, which would find the range empty in the middle of one. Recursive: a
- * program's atfork handlers run under it. */
+/* Inside mem.c's move lock; held over a conversion, and over a fork, which would find the range empty in the
+ * middle of one. Recursive: a program's atfork handlers run under it. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static struct moved *moved;                              /* lock */
 static unsigned n_moved, sweep_at = 64;                  /* lock */
@@ -363,7 +365,8 @@ static int send_piece(int sock, int pidfd, struct ui_msg *piece, int fd)
 	return ret ? ret : (int)answer.ret;
 }
 
-/* The part [@start, @last] of @m. 0, also when it cannot be had, which pinning will tell; -ENODEV: the owner is gone. */
+/* The part [@start, @last] of @m. 0, also when it cannot be had, which pinning will tell; -ENODEV: the owner is
+ * gone. */
 static int hand_over(int sock, int pidfd, const struct ui_mapping *m, u64 start, u64 last)
 {
 	struct ui_msg piece = { .type = UI_MSG_PIECE, .a = start, .b = last - start + 1, .d = m->ino, .ino = m->dev,

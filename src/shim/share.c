@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The owner's side of descriptors that several processes use: it listens, and serves each connection by a thread, whose caller
- * (base/user.h) is the client.
+ * The owner's side of descriptors that several processes use: it listens, and serves each connection by a thread,
+ * whose caller (base/user.h) is the client.
  *
- * Life of a shared file: the sharing holds a reference. The program's open file description, which is in all processes that have
- * the descriptor, holds an OFD lock; our own description of the same memfd gets that lock when the last descriptor anywhere is gone.
+ * Life of a shared file: the sharing holds a reference. The program's open file description, which is in all
+ * processes that have the descriptor, holds an OFD lock; our own description of the same memfd gets that lock when
+ * the last descriptor anywhere is gone.
  */
 #include "shim/share.h"
 #include "shim/bind.h"
@@ -77,7 +78,9 @@ bool ui_client_alive(struct ui_client *client)
 {
 	int events = ui_sys_poll_now(client->sock, POLLRDHUP);
 
-	return events >= 0 && !(events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL)) && (client->pidfd < 0 || !ui_sys_readable_now(client->pidfd));
+	if (events < 0 || events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
+		return false;
+	return client->pidfd < 0 || !ui_sys_readable_now(client->pidfd);
 }
 
 int ui_client_send(struct ui_client *client, const struct ui_msg *msg, int pass)
@@ -121,11 +124,16 @@ static bool is_proven(const struct ui_client *client, u64 ino)
 	return false;
 }
 
-/* The file that a call is for, with a reference. NULL: not ours, or the client has to show its descriptor (*@prove). */
+/* The file that a call is for, with a reference. NULL: not ours, or the client has to show its descriptor
+ * (*@prove). */
 static struct ui_file *file_of(struct ui_client *client, const struct ui_msg *msg, int passed, bool *prove)
 {
-	struct ui_file *file = passed >= 0 ? ui_file_identify(passed) : is_proven(client, msg->ino) ? ui_file_by_ino(msg->ino) : NULL;
+	struct ui_file *file = NULL;
 
+	if (passed >= 0)
+		file = ui_file_identify(passed);
+	else if (is_proven(client, msg->ino))
+		file = ui_file_by_ino(msg->ino);
 	*prove = !file && passed < 0;
 	if (file && passed >= 0)
 		client->proven[client->n_proven++ % N_PROVEN] = file->ino;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Descriptors in use by several processes: the owner (share.c), which serves, and its clients (remote.c), which talk to it.
- * docs/shim.md tells how.
+ * Descriptors in use by several processes: the owner (share.c), which serves, and its clients (remote.c), which talk
+ * to it. docs/shim.md tells how.
  */
 #ifndef UI_SHIM_SHARE_H
 #define UI_SHIM_SHARE_H
@@ -67,8 +67,9 @@ int ui_client_send(struct ui_client *client, const struct ui_msg *msg, int pass)
 int ui_client_recv(struct ui_client *client, struct ui_msg *msg, int *passed);
 
 /*
- * Descriptor @fd of ours is for whoever made the call in progress: as it is, or (@msg, NULL for UI_GIVEN_FILE, says what it is) sent to the
- * client and closed here, where the sharing holds its file. The caller's number, or a negative errno with @fd closed.
+ * Descriptor @fd of ours is for whoever made the call in progress: as it is, or (@msg, NULL for UI_GIVEN_FILE, says
+ * what it is) sent to the client and closed here, where the sharing holds its file. The caller's number, or a
+ * negative errno with @fd closed.
  */
 int ui_share_hand_over(int fd, const struct ui_msg *msg);
 /* The client closes number @fd that it got so and was never told about. */
@@ -78,7 +79,8 @@ void ui_share_take_back(int fd);
 u64 ui_share_token(void);
 /* Begins to listen; idempotent. Whoever connects waits until files are there. 0 or a negative errno. */
 int ui_share_listen(void);
-/* Files that this process owns may get into another one from now on: it serves them. Inside an entry, no lock held. */
+/* Files that this process owns may get into another one from now on: it serves them. Inside an entry, no lock
+ * held. */
 void ui_share_all(void);
 void ui_share_file(struct ui_file *file);
 /* Only references of the sharing itself are left on @file: it goes if no process has it any more. */
@@ -91,7 +93,8 @@ void ui_share_forked(void);
 
 /* --- share_region.c: what clients have mapped of an iommufd --- */
 
-/* For UI_MSG_MMAP of the current client, and UI_MSG_MUNMAP of @client. *@fd is the context's. 0 or a negative errno. */
+/* For UI_MSG_MMAP of the current client, and UI_MSG_MUNMAP of @client. *@fd is the context's. 0 or a negative
+ * errno. */
 int ui_share_region_new(struct ui_file *file, const struct ui_msg *msg, int *fd, u64 *id);
 int ui_share_region_drop(struct ui_client *client, u64 id);
 /* The connection by which they were made ends, and with it the client's process. */
@@ -100,7 +103,8 @@ void ui_share_regions_forked(void);
 
 /* --- share_mem.c: memory of clients, mapped here --- */
 
-/* Maps [@va, @va + @n_bytes) (any bounds) of the current client's memory. 0 with *@at: where @va's byte is here; a negative errno. */
+/* Maps [@va, @va + @n_bytes) (any bounds) of the current client's memory. 0 with *@at: where @va's byte is here; a
+ * negative errno. */
 int ui_share_map(u64 va, u64 n_bytes, bool write, u64 *at);
 void ui_share_unmap(u64 at, u64 n_bytes);
 /* 1: no page of the range is a client's. 0: its process lives, or ended after the pages were pinned; -EFAULT. */
@@ -115,7 +119,8 @@ void ui_share_mem_forked(void);
 long ui_remote_ioctl(struct ui_file *file, u32 cmd, u64 arg);
 s64 ui_remote_transfer(struct ui_file *file, u64 uaddr, u64 n_bytes, u64 offset, bool write);
 long ui_remote_mmap(struct ui_file *file, u64 n_bytes, int prot, int flags, u64 offset);
-/* The same for memory that the context shares: *@fd is to be mapped and closed, *@token for ui_remote_munmap() later. */
+/* The same for memory that the context shares: *@fd is to be mapped and closed, *@token for ui_remote_munmap()
+ * later. */
 int ui_remote_mmap_region(struct ui_file *file, u64 n_bytes, int prot, int flags, u64 offset, int *fd, void **token);
 void ui_remote_munmap(struct ui_file *file, void *token);
 void ui_remote_forked(void);
@@ -124,7 +129,8 @@ void ui_remote_forked(void);
 
 /* Answers UI_MSG_MAP. 0 or a negative errno, also for the owner. */
 int ui_remote_map(int sock, int pidfd, const struct ui_msg *ask);
-/* The program drops the contents of [@start, @last] (MADV_DONTNEED): what was made shared there becomes fresh private memory. */
+/* The program drops the contents of [@start, @last] (MADV_DONTNEED): what was made shared there becomes fresh
+ * private memory. */
 void ui_remote_drop(u64 start, u64 last);
 /* Memory was made shared: ui_remote_drop() may have something to do. */
 bool ui_remote_converted(void);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Memory of clients, mapped into the owner: the same pages, by the same file. A range of a client's is one range here, with holes where
- * the client has no memory or none that can be shared.
+ * Memory of clients, mapped into the owner: the same pages, by the same file. A range of a client's is one range
+ * here, with holes where the client has no memory or none that can be shared.
  *
- * A client's process that has ended has no memory to pin any more; what was pinned before, and still is, may be pinned once more (by another
- * domain): it is ours as much as it was the client's.
+ * A client's process that has ended has no memory to pin any more; what was pinned before, and still is, may be
+ * pinned once more (by another domain): it is ours as much as it was the client's.
  */
 #include "shim/share.h"
 #include "shim/maps.h"
@@ -22,36 +22,38 @@ static _Atomic u64 n_ranges;    /* changed under the lock; relaxed: a hint */
 static struct ui_pageset held;  /* lock: pages that mappings of devices hold */
 static struct ui_pageset sound; /* lock: those of them that were there when they were pinned */
 
+/* Maps what our own mapping @m has of the piece, from *@done on, at @to. */
+static void map_more(const struct ui_msg *piece, const struct ui_mapping *m, u64 to, u64 *done)
+{
+	u64 at = piece->c + *done, skip = at - m->offset, n_bytes;
+	void *got;
+
+	if (!m->shared || m->ino != piece->d || m->dev != piece->ino || at < m->offset || skip > m->last - m->start)
+		return;
+	n_bytes = ui_min(piece->b - *done, m->last - m->start + 1 - skip);
+	/* Of 0 bytes: a second mapping of the same pages. */
+	got = ui_sys_mremap((void *)(m->start + skip), 0, n_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(to + *done));
+	if (!ui_sys_is_err(got))
+		*done += n_bytes;
+}
+
 /* Finds the client's file among our own mappings, and maps the piece from there. */
 static int map_inherited(const struct ui_msg *piece, u64 to)
 {
 	struct ui_mapping m;
 	struct ui_maps maps;
-	u64 done = 0;
+	u64 done = 0, before;
 
-	if (ui_maps_begin(&maps, 0))
-		return -ENOENT;
-	/* A file may be mapped in several parts, in any order: the part that is looked for may be behind us, then the next round has it. */
-	for (u64 before = ~(u64)0; done < piece->b && done != before;) {
+	/* A file may be mapped in several parts, in any order: what was passed when it was not yet looked for, the
+	 * next round finds. */
+	do {
 		before = done;
-		while (done < piece->b && ui_maps_next(&maps, &m)) {
-			u64 at = piece->c + done, n_bytes;
-			void *got;
-
-			if (!m.shared || m.ino != piece->d || m.dev != piece->ino || m.offset > at || at - m.offset > m.last - m.start)
-				continue;
-			n_bytes = ui_min(piece->b - done, m.last - m.start + 1 - (at - m.offset));
-			/* Of 0 bytes: a second mapping of the same pages. */
-			got = ui_sys_mremap((void *)(m.start + (at - m.offset)), 0, n_bytes, MREMAP_MAYMOVE | MREMAP_FIXED, (void *)(to + done));
-			if (ui_sys_is_err(got))
-				continue;
-			done += n_bytes;
-		}
-		ui_maps_end(&maps);
 		if (ui_maps_begin(&maps, 0))
 			return -ENOENT;
-	}
-	ui_maps_end(&maps);
+		while (done < piece->b && ui_maps_next(&maps, &m))
+			map_more(piece, &m, to, &done);
+		ui_maps_end(&maps);
+	} while (done < piece->b && done != before);
 	if (done < piece->b)
 		return -ENOENT;
 	return ui_sys_mprotect((void *)to, piece->b, (int)piece->ret);

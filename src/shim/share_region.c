@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Mappings of an iommufd descriptor that clients have: each keeps its vIOMMU busy and the context open, as one of our own would. */
+/* Mappings of an iommufd descriptor that clients have: each keeps its vIOMMU busy and the context open, as one of
+ * our own would. */
 #include "shim/share.h"
 #include "base/alloc.h"
 #include "iommufd/iommufd.h"
@@ -47,7 +48,8 @@ int ui_share_region_new(struct ui_file *file, const struct ui_msg *msg, int *fd,
 	return 0;
 }
 
-/* Takes the first out of the list that is the client's: of any connection of its process with number @id, or of this one. */
+/* Takes the first out of the list that is the client's: of any connection of its process with number @id, or of
+ * this one. */
 static struct mapped *take(const struct ui_client *client, u64 id)
 {
 	struct mapped **at = &list, *found;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Threads of the library's own: every signal but SIGSEGV and SIGBUS blocked (they are started inside an entry and stay in one), on
- * stacks that lie apart from the program's memory. One that has ended is joined when the next is started, which gets its stack.
+ * Threads of the library's own: every signal but SIGSEGV and SIGBUS blocked (they are started inside an entry and
+ * stay in one), on stacks that lie apart from the program's memory. One that has ended is joined when the next is
+ * started, which gets its stack.
  */
 #include "shim/shim.h"
 #include "shim/real.h"

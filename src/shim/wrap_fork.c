@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The ways by which a descriptor gets into another process. Before it can, its owner begins to serve it (share.c). A program without
- * files of ours pays a load.
+ * The ways by which a descriptor gets into another process. Before it can, its owner begins to serve it (share.c). A
+ * program without files of ours pays a load.
  */
 #include "shim/mem.h"
 #include "shim/real.h"
