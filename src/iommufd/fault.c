@@ -364,6 +364,7 @@ static void fault_release(void *obj)
 static const struct ui_iommufd_file_ops fault_file_ops = {
 	.name = "fault queue",
 	.writable = true,
+	.keeps = true,
 	.read = fault_read,
 	.write = fault_write,
 	.release = fault_release,

@@ -21,6 +21,7 @@ struct ui_ioas;
 struct ui_iommufd_file_ops {
 	const char *name; /* for the log: "fault queue" */
 	bool writable;    /* poll() always says POLLOUT */
+	bool keeps;       /* the object keeps its context: whoever tells contexts of moving pages must know of it until release() */
 	s64 (*read)(void *obj, u64 uaddr, u64 n_bytes, u64 offset);       /* NULL: -EINVAL */
 	s64 (*write)(void *obj, u64 uaddr, u64 n_bytes, u64 offset);      /* NULL: -EINVAL */
 	/* The last descriptor was closed. No call runs or follows. */

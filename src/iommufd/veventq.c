@@ -207,6 +207,7 @@ static void veventq_release(void *obj)
 
 static const struct ui_iommufd_file_ops veventq_file_ops = {
 	.name = "event queue",
+	.keeps = true,
 	.read = veventq_read,
 	.release = veventq_release,
 };

@@ -70,7 +70,7 @@ static void release(void *obj)
 	access_destroy(obj);
 }
 
-static const struct ui_iommufd_file_ops file_ops = { .name = "mock access", .release = release };
+static const struct ui_iommufd_file_ops file_ops = { .name = "mock access", .keeps = true, .release = release };
 
 static int access_new(struct ui_iommufd *ctx, bool pins, struct access **out)
 {

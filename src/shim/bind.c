@@ -107,6 +107,7 @@ int ui_bind_context(struct ui_file *file)
 		.file_readable = ui_object_readable,
 		.file_get = ui_object_get,
 		.file_put = ui_object_put,
+		.arg = file,
 	};
 
 	if (!account)

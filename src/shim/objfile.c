@@ -28,6 +28,7 @@ struct ui_object {
 	void *obj;
 	u64 memory_bytes;
 	struct ui_file *file;
+	struct ui_file *context; /* ops->keeps: that of the context, which is followed until release; else NULL */
 	dev_t dev;              /* with file->ino: of the socket or memfd */
 	int fd;                 /* the number that the call was told */
 	_Atomic int inner;      /* ownfd.c: a duplicate of the program's end, or -1 */
@@ -220,6 +221,7 @@ int ui_object_new(void *arg, const struct ui_iommufd_file_ops *ops, void *obj, u
 	if (file) {
 		file->object = object;
 		object->file = file;
+		object->context = ops->keeps ? ui_file_hold(arg) : NULL;
 		atomic_store_explicit(&file->state, UI_FILE_OWNED, memory_order_release); /* pairs with ui_file_ready() */
 	}
 	ui_shim_unlock();
@@ -435,6 +437,7 @@ void ui_object_stat(const struct ui_file *file, struct stat *st)
 void ui_object_release(struct ui_file *file)
 {
 	struct ui_object *object = file->object, **at = &objects;
+	struct ui_file *context = object->context;
 
 	pthread_mutex_lock(&objects_lock);
 	while (*at && *at != object)
@@ -449,6 +452,8 @@ void ui_object_release(struct ui_file *file)
 		object->ops->release(object->obj);
 	file->object = NULL;
 	ui_free(object);
+	if (context)
+		ui_file_put(context);
 }
 
 void ui_objects_forked(void)

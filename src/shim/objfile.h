@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Descriptors that calls give out: fault queues, event queues, and what the mock has. Behind each is an object of the
- * library's. The first five are the environment's (iommufd/iommufd.h says what they promise).
+ * library's. The first five are the environment's (iommufd/iommufd.h says what they promise); @arg: the context's file.
  */
 #ifndef UI_SHIM_OBJFILE_H
 #define UI_SHIM_OBJFILE_H

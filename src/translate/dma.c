@@ -29,18 +29,22 @@ static enum ui_dma_status at_pa(struct ui_dma *dma, u64 pa, unsigned access, u64
 	return UI_DMA_OK;
 }
 
-static UI_NOINLINE enum ui_dma_status miss(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova, unsigned access,
-					   u64 n_bytes, struct piece *p, struct ui_fault *why)
+static UI_NOINLINE enum ui_dma_status miss(struct ui_dma *dma, unsigned side, const struct ui_stage_config *cfg, u64 iova,
+					   unsigned access, u64 n_bytes, struct piece *p, struct ui_fault *why)
 {
 	u64 room = UI_PAGE_BYTES - (iova & (UI_PAGE_BYTES - 1));
+	struct ui_stats_row *row = dma->answers[side].row;
+	bool passes = ui_port_passes(dma);
 	enum ui_dma_status status;
 	struct ui_walk w;
 
-	status = ui_port_walk(dma, cfg, iova, access, &w, why);
+	if (!passes)
+		ui_stats_count(&row->tlb_misses, 1);
+	status = ui_port_walk(dma, row, cfg, iova, access, &w, why);
 	if (status != UI_DMA_OK)
 		return status;
 	p->n_bytes = ui_min(n_bytes, ui_min(room, ui_mask_lg2(w.leaf_lg2) - (iova & ui_mask_lg2(w.leaf_lg2)) + 1));
-	if (ui_port_passes(dma)) {
+	if (passes) {
 		dma->skip--;
 		return at_pa(dma, w.oa, access, p->n_bytes, p, why);
 	}
@@ -71,9 +75,12 @@ static UI_NOINLINE enum ui_dma_status locate_other(struct ui_dma *dma, const str
 	return UI_DMA_BLOCKED;
 }
 
-/* Inside a section: what lies at @iova, up to the end of its page, at most @n_bytes (at least 1). */
-UI_ALWAYS_INLINE enum ui_dma_status locate(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova, unsigned access,
-					   u64 n_bytes, struct piece *p, struct ui_fault *why)
+/*
+ * Inside a section, which side @side entered with @cfg: what lies at @iova, up to the end of its page, at most @n_bytes (at
+ * least 1).
+ */
+UI_ALWAYS_INLINE enum ui_dma_status locate(struct ui_dma *dma, unsigned side, const struct ui_stage_config *cfg, u64 iova,
+					   unsigned access, u64 n_bytes, struct piece *p, struct ui_fault *why)
 {
 	struct ui_tlb_entry *e;
 	u64 mask;
@@ -82,8 +89,8 @@ UI_ALWAYS_INLINE enum ui_dma_status locate(struct ui_dma *dma, const struct ui_s
 		return locate_other(dma, cfg, iova, access, n_bytes, p, why);
 	e = ui_port_passes(dma) ? NULL : cached(dma, cfg, iova, access, &mask);
 	if (ui_unlikely(!e))
-		return miss(dma, cfg, iova, access, n_bytes, p, why);
-	ui_port_count(&dma->slot->hits, 1);
+		return miss(dma, side, cfg, iova, access, n_bytes, p, why);
+	ui_stats_count(&dma->answers[side].row->tlb_hits, 1);
 	p->n_bytes = ui_min(n_bytes, mask - (iova & mask) + 1);
 	if (ui_unlikely(!(atomic_load_explicit(&e->key, memory_order_relaxed) & UI_TLB_RAM)))
 		return at_pa(dma, atomic_load_explicit(&e->pa, memory_order_relaxed) + (iova & mask), access, p->n_bytes, p, why);
@@ -92,14 +99,14 @@ UI_ALWAYS_INLINE enum ui_dma_status locate(struct ui_dma *dma, const struct ui_s
 }
 
 /* Lengthens a RAM piece by pages that follow it in host memory too. What stops it is met again by who goes on from there. */
-static UI_NOINLINE void extend(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova, unsigned access, u64 n_bytes,
-			       struct piece *p)
+static UI_NOINLINE void extend(struct ui_dma *dma, unsigned side, const struct ui_stage_config *cfg, u64 iova,
+			       unsigned access, u64 n_bytes, struct piece *p)
 {
 	while (p->n_bytes < n_bytes) {
 		struct ui_fault why;
 		struct piece next;
 
-		if (locate(dma, cfg, iova + p->n_bytes, access, n_bytes - p->n_bytes, &next, &why) != UI_DMA_OK)
+		if (locate(dma, side, cfg, iova + p->n_bytes, access, n_bytes - p->n_bytes, &next, &why) != UI_DMA_OK)
 			return;
 		if (!next.host || next.host != p->host + p->n_bytes)
 			return;
@@ -107,13 +114,14 @@ static UI_NOINLINE void extend(struct ui_dma *dma, const struct ui_stage_config 
 	}
 }
 
-UI_ALWAYS_INLINE enum ui_dma_status locate_long(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova,
-						unsigned access, u64 n_bytes, struct piece *p, struct ui_fault *why)
+UI_ALWAYS_INLINE enum ui_dma_status locate_long(struct ui_dma *dma, unsigned side, const struct ui_stage_config *cfg,
+						u64 iova, unsigned access, u64 n_bytes, struct piece *p,
+						struct ui_fault *why)
 {
-	enum ui_dma_status status = locate(dma, cfg, iova, access, n_bytes, p, why);
+	enum ui_dma_status status = locate(dma, side, cfg, iova, access, n_bytes, p, why);
 
 	if (status == UI_DMA_OK && p->n_bytes < n_bytes && p->host)
-		extend(dma, cfg, iova, access, n_bytes, p);
+		extend(dma, side, cfg, iova, access, n_bytes, p);
 	return status;
 }
 
@@ -124,7 +132,16 @@ static bool wraps(const struct ui_dma_addr *at, u64 n_bytes)
 	return !ui_range_last(at->iova, n_bytes, &last);
 }
 
-enum ui_dma_status ui_dma_begin(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, u64 n_bytes,
+/* An access to @at has come to its end. */
+UI_ALWAYS_INLINE void count(struct ui_dma *dma, unsigned side, const struct ui_dma_addr *at, u64 n_bytes)
+{
+	struct ui_stats_row *row = ui_port_row(dma, side, at);
+
+	ui_stats_count(&row->dmas, 1);
+	ui_stats_count(&row->bytes, n_bytes);
+}
+
+static enum ui_dma_status begin(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, u64 n_bytes,
 				struct ui_mem_span *span, struct ui_fault *fault)
 {
 	unsigned failed, want = ui_port_wanted(at, access);
@@ -133,16 +150,15 @@ enum ui_dma_status ui_dma_begin(struct ui_dma *dma, const struct ui_dma_addr *at
 	struct ui_fault why;
 	struct piece p;
 
-	ui_assert(!dma->handle);
 	if (ui_unlikely(wraps(at, n_bytes)) && n_bytes)
-		return ui_port_tell(dma, ui_port_report_plain(dma, at, access, at->iova, UI_DMA_ADDR_SIZE, fault));
+		return ui_port_report_plain(dma, at, access, at->iova, UI_DMA_ADDR_SIZE, fault);
 	status = ui_port_enter(dma, &at, 1, &cfg, &failed);
 	if (ui_unlikely(status != UI_DMA_OK))
-		return ui_port_tell(dma, ui_port_report_plain(dma, at, access, at->iova, status, fault));
-	status = locate_long(dma, cfg, at->iova, want, ui_max(1, ui_min(n_bytes, SECTION_BYTES)), &p, &why);
+		return ui_port_report_plain(dma, at, access, at->iova, status, fault);
+	status = locate_long(dma, 0, cfg, at->iova, want, ui_max(1, ui_min(n_bytes, SECTION_BYTES)), &p, &why);
 	if (ui_unlikely(status != UI_DMA_OK)) {
 		ui_port_leave(dma, 1);
-		return ui_port_tell(dma, ui_port_report(dma, at, access, at->iova, &why, fault));
+		return ui_port_report(dma, at, access, at->iova, &why, fault);
 	}
 	dma->handle = true;
 	if (ui_unlikely(!p.host))
@@ -151,6 +167,17 @@ enum ui_dma_status ui_dma_begin(struct ui_dma *dma, const struct ui_dma_addr *at
 		*span = (struct ui_mem_span){ .host = p.host, .writable = access & UI_PROT_WRITE };
 	span->n_bytes = p.n_bytes;
 	return UI_DMA_OK;
+}
+
+enum ui_dma_status ui_dma_begin(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, u64 n_bytes,
+				struct ui_mem_span *span, struct ui_fault *fault)
+{
+	enum ui_dma_status status;
+
+	ui_assert(!dma->handle);
+	status = begin(dma, at, access, n_bytes, span, fault);
+	count(dma, 0, at, status == UI_DMA_OK ? span->n_bytes : 0);
+	return ui_port_tell(dma, status);
 }
 
 void ui_dma_end(struct ui_dma *dma)
@@ -239,7 +266,7 @@ UI_ALWAYS_INLINE enum ui_dma_status job_section(struct ui_dma *dma, const struct
 	while (*done < end) {
 		u64 moved, part;
 
-		status = locate_long(dma, cfg, at->iova + *done, want, end - *done, &p, &why);
+		status = locate_long(dma, 0, cfg, at->iova + *done, want, end - *done, &p, &why);
 		if (ui_unlikely(status != UI_DMA_OK)) {
 			ui_port_leave(dma, 1);
 			return ui_port_report(dma, at, access, at->iova + *done, &why, fault);
@@ -283,7 +310,7 @@ UI_ALWAYS_INLINE enum ui_dma_status run_counted(struct ui_dma *dma, const struct
 	u64 done;
 	enum ui_dma_status status = run_job(dma, at, job, n_bytes, &done, fault);
 
-	ui_port_count(&dma->bytes, done);
+	count(dma, 0, at, done);
 	if (done_out)
 		*done_out = done;
 	return ui_port_tell(dma, status);
@@ -414,7 +441,8 @@ static enum ui_dma_status pair_section(struct ui_dma *dma, struct pair *pair, u6
 			const struct ui_dma_addr *at = pair->at[side];
 			unsigned access = pair->access[side];
 
-			status = locate_long(dma, cfgs[side], at->iova + *done, ui_port_wanted(at, access), end - *done, &p[side], &why);
+			status = locate_long(dma, side, cfgs[side], at->iova + *done, ui_port_wanted(at, access), end - *done,
+					     &p[side], &why);
 			if (status != UI_DMA_OK)
 				ui_port_report(dma, at, access, at->iova + *done, &why, fault);
 		}
@@ -445,7 +473,8 @@ static enum ui_dma_status run_pair(struct ui_dma *dma, struct pair *pair, u64 n_
 	}
 	while (status == UI_DMA_OK && done < n_bytes && !pair->differs)
 		status = pair_section(dma, pair, n_bytes, &done, fault);
-	ui_port_count(&dma->bytes, done);
+	for (unsigned side = 0; side < 2; side++)
+		count(dma, side, pair->at[side], done);
 	if (done_out)
 		*done_out = done;
 	return ui_port_tell(dma, status);

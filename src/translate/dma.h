@@ -24,6 +24,7 @@
 #include "base/types.h"
 #include "pgtable/pgtable.h"
 #include "translate/mem.h"
+#include "translate/stats.h"
 
 #include <stdatomic.h>
 
@@ -167,12 +168,15 @@ void ui_dma_end(struct ui_dma *dma);
  */
 enum ui_dma_status ui_dma_translate(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, struct ui_walk *out, struct ui_fault *fault);
 
+/*
+ * Where the port counts, before the first access; else in memory of its own. One port at a time counts in @stats: false, and
+ * nothing changed, when *@taken says that another does. It is the port's until ui_dma_close().
+ */
+bool ui_dma_set_stats(struct ui_dma *dma, struct ui_stats_dev *stats, atomic_bool *taken);
+
+/* The sums over all PASIDs; what each counts stands in translate/stats.h. */
 struct ui_dma_stats {
-	/* Per page looked up. One that goes by the TLB (it serves nothing just now) counts as a miss. */
-	u64 tlb_hits, tlb_misses, walks;
-	u64 nested_walks;                /* of those: walks of a stage 1 through a stage 2 */
-	u64 faults;                      /* reported */
-	u64 bytes;                       /* moved or compared; those of a copy count once */
+	u64 dmas, bytes, tlb_hits, tlb_misses, walks, nested_walks, faults;
 };
 /* A snapshot; any thread. */
 void ui_dma_stats(const struct ui_dma *dma, struct ui_dma_stats *out);

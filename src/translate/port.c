@@ -45,7 +45,7 @@ struct ui_dma *ui_dma_open(struct ui_tr *tr, u32 rid, ui_resolve_fn resolve, voi
 	dma->rid = rid;
 	dma->resolve = resolve;
 	dma->arg = arg;
-	atomic_store_explicit(&dma->slot->hits, 0, memory_order_relaxed);
+	dma->stats = &dma->own_stats;
 	dma->answers[0].of = dma->answers[1].of = UI_PORT_NOBODY;
 	return dma;
 }
@@ -55,19 +55,37 @@ void ui_dma_close(struct ui_dma *dma)
 	if (!dma)
 		return;
 	ui_slot_put(dma->tr, dma->slot);
+	/* Release: partner is the exchange in ui_dma_set_stats(), for the next port that counts there. */
+	if (dma->taken)
+		atomic_store_explicit(dma->taken, false, memory_order_release);
 	ui_free(dma);
+}
+
+bool ui_dma_set_stats(struct ui_dma *dma, struct ui_stats_dev *stats, atomic_bool *taken)
+{
+	/* Acquire: partner is the store in ui_dma_close(). */
+	if (atomic_exchange_explicit(taken, true, memory_order_acquire))
+		return false;
+	dma->stats = stats;
+	dma->taken = taken;
+	return true;
 }
 
 void ui_dma_stats(const struct ui_dma *dma, struct ui_dma_stats *out)
 {
-	*out = (struct ui_dma_stats){
-		.tlb_hits = atomic_load_explicit(&dma->slot->hits, memory_order_relaxed),
-		.tlb_misses = atomic_load_explicit(&dma->misses, memory_order_relaxed),
-		.walks = atomic_load_explicit(&dma->misses, memory_order_relaxed),
-		.nested_walks = atomic_load_explicit(&dma->nested_walks, memory_order_relaxed),
-		.faults = atomic_load_explicit(&dma->faults, memory_order_relaxed),
-		.bytes = atomic_load_explicit(&dma->bytes, memory_order_relaxed),
-	};
+	const struct ui_stats_row *row;
+	unsigned i = 0;
+
+	*out = (struct ui_dma_stats){ 0 };
+	while ((row = ui_stats_next(dma->stats, &i))) {
+		out->dmas += ui_stats_get(&row->dmas);
+		out->bytes += ui_stats_get(&row->bytes);
+		out->tlb_hits += ui_stats_get(&row->tlb_hits);
+		out->tlb_misses += ui_stats_get(&row->tlb_misses);
+		out->walks += ui_stats_get(&row->walks);
+		out->nested_walks += ui_stats_get(&row->nested_walks);
+		out->faults += ui_stats_get(&row->faults);
+	}
 }
 
 enum ui_dma_status ui_port_report(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, u64 iova,
@@ -75,7 +93,7 @@ enum ui_dma_status ui_port_report(struct ui_dma *dma, const struct ui_dma_addr *
 {
 	struct ui_fault full = *why;
 
-	ui_port_count(&dma->faults, 1);
+	ui_stats_count(&ui_stats_row(dma->stats, at->pasid, at->has_pasid)->faults, 1);
 	full.rid = dma->rid;
 	full.pasid = at->pasid;
 	full.has_pasid = at->has_pasid;
@@ -142,8 +160,9 @@ enum ui_dma_status ui_port_enter_anew(struct ui_dma *dma, const struct ui_dma_ad
 		}
 		for (unsigned i = 0; i < n_cfgs; i++) {
 			u32 tag = cfgs[i]->kind == UI_CFG_TRANSLATE ? cfgs[i]->tag : 0;
+			struct ui_stats_row *row = ui_stats_row(dma->stats, at[i]->pasid, at[i]->has_pasid);
 
-			dma->answers[i] = (struct ui_port_answer){ cfgs[i], epoch, ui_port_who(at[i]), tag };
+			dma->answers[i] = (struct ui_port_answer){ cfgs[i], epoch, ui_port_who(at[i]), tag, row };
 		}
 		/* Release: partner is meets(); the second config before the first, which ends the time when all are met. */
 		if (n_cfgs > 1)
@@ -153,13 +172,24 @@ enum ui_dma_status ui_port_enter_anew(struct ui_dma *dma, const struct ui_dma_ad
 	}
 }
 
+static u64 all_hits(const struct ui_dma *dma)
+{
+	const struct ui_stats_row *row;
+	unsigned i = 0;
+	u64 hits = 0;
+
+	while ((row = ui_stats_next(dma->stats, &i)))
+		hits += ui_stats_get(&row->tlb_hits);
+	return hits;
+}
+
 /* After each miss that was filled. */
 static void missed(struct ui_dma *dma)
 {
 	unsigned window = dma->sparse ? SPARSE_WINDOW : FULL_WINDOW;
 
 	if (ui_unlikely(++dma->n_missed >= window)) {
-		u64 hits = atomic_load_explicit(&dma->slot->hits, memory_order_relaxed);
+		u64 hits = all_hits(dma);
 
 		dma->sparse = hits - dma->hits_before < window / FEW_HITS;
 		dma->hits_before = hits;

@@ -14,6 +14,7 @@ struct ui_port_answer {
 	u64 epoch;
 	u64 of; /* ui_port_who(), or UI_PORT_NOBODY */
 	u32 tag; /* of a config that translates; else 0, which no TLB entry has */
+	struct ui_stats_row *row; /* its counters */
 };
 
 #define UI_PORT_NOBODY (~(u64)0)
@@ -28,24 +29,18 @@ struct ui_dma {
 	u16 skip;    /* so many accesses go by the TLB: see ui_port_passes() */
 	u16 n_missed;
 	unsigned victim; /* the TLB's */
-	_Atomic u64 misses; /* this, the next and those at the end: written by the port's thread only */
-	_Atomic u64 nested_walks;
 	u64 hits_before;
+	struct ui_stats_dev *stats; /* constant from the first access on */
+	atomic_bool *taken;         /* NULL: stats is own_stats */
 	ui_resolve_fn resolve;
 	void *arg;
 	u32 rid;
 	ui_fault_fn sink;
 	void *sink_arg;
 	struct ui_fault last; /* with a sink: the latest fault */
-	_Atomic u64 faults, bytes;
 	struct ui_walk_cache walk_cache;
+	struct ui_stats_dev own_stats;
 };
-
-/* A plain increment for the one writer, whole for readers. */
-UI_ALWAYS_INLINE void ui_port_count(_Atomic u64 *n, u64 by)
-{
-	atomic_store_explicit(n, atomic_load_explicit(n, memory_order_relaxed) + by, memory_order_relaxed);
-}
 
 /* Completes @why, whose reason, stage, level, on_walk and ipa are set, and returns the reason. */
 enum ui_dma_status ui_port_report(struct ui_dma *dma, const struct ui_dma_addr *at, unsigned access, u64 iova,
@@ -95,6 +90,14 @@ UI_ALWAYS_INLINE u64 ui_port_publish(struct ui_dma *dma, uintptr_t state)
 	/* These two stand in the order that dma.h tells of; partners are wait_slot() and ui_tr_changed(). */
 	atomic_exchange_explicit(&slot->state, state, memory_order_seq_cst);
 	return atomic_load_explicit(&dma->tr->epoch, memory_order_seq_cst);
+}
+
+/* The counters of an access on side @side. */
+UI_ALWAYS_INLINE struct ui_stats_row *ui_port_row(struct ui_dma *dma, unsigned side, const struct ui_dma_addr *at)
+{
+	if (ui_likely(dma->answers[side].of == ui_port_who(at)))
+		return dma->answers[side].row;
+	return ui_stats_row(dma->stats, at->pasid, at->has_pasid);
 }
 
 /*
@@ -149,12 +152,13 @@ UI_ALWAYS_INLINE bool ui_port_passes(const struct ui_dma *dma)
 	return ui_unlikely(dma->skip);
 }
 
-UI_ALWAYS_INLINE enum ui_dma_status ui_port_walk(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova,
-						 unsigned access, struct ui_walk *out, struct ui_fault *why)
+UI_ALWAYS_INLINE enum ui_dma_status ui_port_walk(struct ui_dma *dma, struct ui_stats_row *row,
+						 const struct ui_stage_config *cfg, u64 iova, unsigned access,
+						 struct ui_walk *out, struct ui_fault *why)
 {
 	const struct ui_pt *pt = ui_port_one_own_table(cfg);
 
-	ui_port_count(&dma->misses, 1);
+	ui_stats_count(&row->walks, 1);
 	if (ui_likely(pt)) {
 		enum ui_walk_status status = pt->ops->walk(pt, iova, access, out);
 
@@ -163,7 +167,7 @@ UI_ALWAYS_INLINE enum ui_dma_status ui_port_walk(struct ui_dma *dma, const struc
 		return cfg->s1.present ? ui_walk_refused(why, status, 1, out->level, 0) : ui_walk_refused(why, status, 2, out->level, iova);
 	}
 	if (cfg->s1.present && cfg->s2.present)
-		ui_port_count(&dma->nested_walks, 1);
+		ui_stats_count(&row->nested_walks, 1);
 	dma->walk_cache.epoch = dma->answers[0].epoch;
 	return ui_walk_config(dma->tr->mem, &dma->walk_cache, cfg, iova, access, out, why);
 }

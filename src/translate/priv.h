@@ -94,7 +94,6 @@ struct ui_slot {
 	_Atomic u64 seq;          /* counts sections: a waiter waits for the one it saw */
 	_Atomic uintptr_t owner;  /* thread inside */
 	_Atomic uintptr_t mmio;   /* region whose functions the port is calling, outside a section; 0 none */
-	_Atomic u64 hits;         /* of the port; only here because a hit writes this line anyway */
 	_Atomic u32 in_use;       /* a port has it; its TLB counts */
 	struct ui_slot *next;     /* constant once the slot is listed */
 	struct ui_tlb tlb;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "translate/stats.h"
+#include "base/bits.h"
 
 #include <stddef.h>
 
@@ -31,7 +32,7 @@ const struct ui_stats_row *ui_stats_next(const struct ui_stats_dev *dev, unsigne
 
 	if (at >= UI_STATS_ROWS)
 		return NULL;
-	/* The first free row ends those of PASIDs, and then nothing was counted as other. */
+	/* The first free row ends those of PASIDs. */
 	if (at > UI_STATS_NO_PASID && at < UI_STATS_OTHER && !atomic_load_explicit(&dev->pasids[at], memory_order_relaxed))
 		at = UI_STATS_OTHER;
 	*i = at + 1;

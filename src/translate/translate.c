@@ -21,7 +21,7 @@ UI_ALWAYS_INLINE bool translate_hit(struct ui_dma *dma, u32 tag, unsigned lg2, u
 
 	if (ui_unlikely(!e))
 		return false;
-	ui_port_count(&dma->slot->hits, 1);
+	ui_stats_count(&dma->answers[0].row->tlb_hits, 1);
 	from_entry(e, iova, ui_mask_lg2(lg2), out);
 	return true;
 }
@@ -42,13 +42,14 @@ static enum ui_dma_status translate_miss(struct ui_dma *dma, const struct ui_sta
 	}
 	if (ui_port_passes(dma)) {
 		dma->skip--;
-		return ui_port_walk(dma, cfg, iova, access, out, why);
+		return ui_port_walk(dma, dma->answers[0].row, cfg, iova, access, out, why);
 	}
 	if (ui_unlikely(dma->skip) && translate_hit(dma, cfg->tag, UI_TLB_SMALL_LG2, iova, access, out))
 		return UI_DMA_OK;
 	if (dma->large && translate_hit(dma, cfg->tag, UI_TLB_LARGE_LG2, iova, access, out))
 		return UI_DMA_OK;
-	status = ui_port_walk(dma, cfg, iova, access, out, why);
+	ui_stats_count(&dma->answers[0].row->tlb_misses, 1);
+	status = ui_port_walk(dma, dma->answers[0].row, cfg, iova, access, out, why);
 	if (status == UI_DMA_OK)
 		ui_port_fill(dma, cfg, iova, access, out);
 	return status;

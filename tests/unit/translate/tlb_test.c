@@ -9,12 +9,13 @@
 
 enum { RW = UI_PROT_READ | UI_PROT_WRITE };
 
+/* Look-ups that the TLB did not answer, or was not asked. */
 static u64 misses(struct rig *r)
 {
 	struct ui_dma_stats s;
 
 	ui_dma_stats(r->port, &s);
-	return s.tlb_misses;
+	return s.walks;
 }
 
 static enum ui_dma_status look(struct rig *r, u32 pasid, u64 iova, unsigned access)
