@@ -137,11 +137,19 @@ static int attach_locked(struct ui_group *group, u32 pasid, bool has_pasid, cons
 	if (!att)
 		return -ENOMEM;
 	*att = *want;
-	ret = driver_attach(group, pasid, has_pasid, att->domain, old ? old->domain : NULL);
+	ret = ui_domain_rows_enter(att->domain, group, pasid, has_pasid);
 	if (ret) {
 		ui_free(att);
 		return ret;
 	}
+	ret = driver_attach(group, pasid, has_pasid, att->domain, old ? old->domain : NULL);
+	if (ret) {
+		ui_domain_rows_leave(att->domain, group, pasid, has_pasid);
+		ui_free(att);
+		return ret;
+	}
+	if (old)
+		ui_domain_rows_leave(old->domain, group, pasid, has_pasid);
 	handler = old && old->domain != att->domain ? old->domain->page_handler : NULL;
 	publish(group, slot, att, old);
 	ui_group_detached(group, pasid, has_pasid, handler);
@@ -181,6 +189,7 @@ int ui_device_detach(struct ui_device *dev, u32 pasid, bool has_pasid)
 	if (ret)
 		goto out;
 	handler = old->domain->page_handler;
+	ui_domain_rows_leave(old->domain, group, pasid, has_pasid);
 	publish(group, slot, NULL, old);
 	ui_group_detached(group, pasid, has_pasid, handler);
 	driver_attach(group, pasid, has_pasid, NULL, NULL);

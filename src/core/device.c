@@ -45,6 +45,9 @@ struct ui_device *ui_device_create(struct ui_iommu *iommu, const struct ui_devic
 	if (!dev)
 		return NULL;
 	dev->iommu = iommu;
+	dev->stats = iommu->stats ? ui_stats_device(iommu->stats, cfg->rid) : NULL;
+	if (!dev->stats)
+		dev->stats = &dev->own_stats;
 	dev->rid = cfg->rid;
 	dev->pasid_bits = cfg->pasid_bits;
 	dev->priv = cfg->priv;
@@ -91,9 +94,16 @@ struct ui_dma *ui_device_port_open(struct ui_device *dev)
 {
 	struct ui_dma *dma = ui_dma_open(dev->iommu->tr, dev->rid, ui_device_resolve, dev);
 
-	if (dma)
-		ui_dma_set_fault_sink(dma, ui_device_fault, dev);
+	if (!dma)
+		return NULL;
+	ui_dma_set_fault_sink(dma, ui_device_fault, dev);
+	ui_dma_set_stats(dma, dev->stats, &dev->stats_taken);
 	return dma;
+}
+
+const struct ui_stats_dev *ui_device_stats(const struct ui_device *dev)
+{
+	return dev->stats;
 }
 
 const struct ui_resv *ui_device_reserved(struct ui_device *dev, size_t *n)

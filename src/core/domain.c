@@ -29,6 +29,7 @@ int ui_domain_init(struct ui_domain *domain, struct ui_iommu *iommu, enum ui_dom
 void ui_domain_fini(struct ui_domain *domain)
 {
 	ui_tr_tag_free(domain->iommu->tr, domain->cfg.tag);
+	ui_domain_rows_fini(domain);
 	pthread_mutex_destroy(&domain->lock);
 	atomic_fetch_sub_explicit(&domain->iommu->n_domains, 1, memory_order_relaxed);
 }

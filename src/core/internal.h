@@ -17,12 +17,24 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+enum { UI_ROW_LINKS = 4 };
+
+/* The rows that count what is done to a domain, each as often as attachments say so: more than once only for a row of others. */
+struct ui_row_links {
+	struct ui_row_link {
+		struct ui_stats_row *_Atomic row; /* written under the domain's lock; NULL: free */
+		unsigned n;                       /* the domain's lock */
+	} link[UI_ROW_LINKS];
+	struct ui_row_links *_Atomic next; /* grows at the head, under the domain's lock; freed with the domain */
+};
+
 struct ui_domain {
 	struct ui_iommu *iommu;
 	enum ui_domain_kind kind;
 	unsigned flags;
 	struct ui_stage_config cfg; /* what resolvers answer with; constant once created, but for its gate */
 	atomic_uint n_attached;
+	struct ui_row_links rows;
 
 	/* Paging. The caller's lock guards what is not constant: one writer. */
 	struct ui_pt pt;
@@ -49,6 +61,9 @@ struct ui_iommu {
 	struct ui_tr *tr;
 	struct ui_arena arena;
 	struct ui_domain blocked, identity;
+	struct ui_stats *stats;        /* set before the first device; NULL: devices have their own */
+	struct ui_stats_row *detached; /* likewise; in stats or own_detached */
+	struct ui_stats_row own_detached;
 	ui_fault_fn fault_fn; /* set before the first port opens */
 	void *fault_arg;
 	atomic_uint n_domains; /* created, not destroyed */
@@ -104,6 +119,9 @@ struct ui_device {
 	void *user;                         /* group->requests */
 	ui_page_answer_fn answer_fn;        /* constant once requests come; NULL: nobody hears */
 	void *answer_arg;
+	struct ui_stats_dev *stats;    /* constant; in the iommu's block, or own_stats */
+	atomic_bool stats_taken;       /* a port counts there: ui_dma_set_stats() */
+	struct ui_stats_dev own_stats;
 };
 
 /* group.c. Joins or makes the group that @cfg asks for; NULL without memory or when it is attached already. iommu->lock is held. */
@@ -126,6 +144,17 @@ void ui_device_fault(void *dev, const struct ui_fault *fault);
 /* domain.c. The parts every kind has, but for the config. 0; -ENOSPC. Undone by ui_domain_fini(). */
 int ui_domain_init(struct ui_domain *domain, struct ui_iommu *iommu, enum ui_domain_kind kind, unsigned flags);
 void ui_domain_fini(struct ui_domain *domain);
+
+/*
+ * stats.c: what is done to @domain counts for the devices of @group at that PASID, or not any more. 0; -ENOMEM, and nothing
+ * changed. Under group->lock.
+ */
+int ui_domain_rows_enter(struct ui_domain *domain, struct ui_group *group, u32 pasid, bool has_pasid);
+void ui_domain_rows_leave(struct ui_domain *domain, struct ui_group *group, u32 pasid, bool has_pasid);
+/* No row is left. */
+void ui_domain_rows_fini(struct ui_domain *domain);
+enum ui_domain_event { UI_DOMAIN_MAPPED, UI_DOMAIN_UNMAPPED, UI_DOMAIN_INVALIDATED };
+void ui_domain_count(struct ui_domain *domain, enum ui_domain_event event);
 
 /* True when the calling thread is inside a section of @domain or of a nested domain over it. */
 bool ui_domain_self_inside(struct ui_domain *domain);

@@ -44,6 +44,7 @@ struct ui_iommu *ui_iommu_create(const struct ui_driver_ops *driver, struct ui_m
 	if (!iommu)
 		return NULL;
 	iommu->driver = driver;
+	iommu->detached = &iommu->own_detached;
 	if (!memory_init(iommu, mem)) {
 		ui_free(iommu);
 		return NULL;
@@ -81,6 +82,13 @@ void ui_iommu_set_fault_sink(struct ui_iommu *iommu, ui_fault_fn fn, void *arg)
 {
 	iommu->fault_arg = arg;
 	iommu->fault_fn = fn;
+}
+
+void ui_iommu_set_stats(struct ui_iommu *iommu, struct ui_stats *stats)
+{
+	ui_assert(ui_list_empty(&iommu->devices));
+	iommu->stats = stats;
+	iommu->detached = &stats->detached;
 }
 
 struct ui_domain *ui_domain_blocked(struct ui_iommu *iommu)

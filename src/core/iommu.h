@@ -30,6 +30,12 @@ struct ui_tr *ui_iommu_tr(struct ui_iommu *iommu);
  */
 void ui_iommu_set_fault_sink(struct ui_iommu *iommu, ui_fault_fn fn, void *arg);
 
+/*
+ * What the iommu's devices do counts in @stats, which outlives it; without, and for devices beyond its room, in memory of
+ * their own. Before the first device.
+ */
+void ui_iommu_set_stats(struct ui_iommu *iommu, struct ui_stats *stats);
+
 struct ui_device_cfg {
 	u32 rid;          /* segment 31:16, bus 15:8, devfn 7:0 */
 	u8 pasid_bits;    /* 0: none; at most the iommu's and 20 */
@@ -44,7 +50,12 @@ struct ui_device_cfg {
 struct ui_device *ui_device_create(struct ui_iommu *iommu, const struct ui_device_cfg *cfg);
 void ui_device_destroy(struct ui_device *dev); /* unbound, detached, ports closed; NULL is a no-op */
 const char *ui_device_name(const struct ui_device *dev);
-/* A port for the device's DMA, answering with the device's attachments. NULL without memory. Close with ui_dma_close(). */
+/* The device's counters, alive as long as the device. */
+const struct ui_stats_dev *ui_device_stats(const struct ui_device *dev);
+/*
+ * A port for the device's DMA, answering with the device's attachments. It counts in the device's counters, unless another
+ * port that is open does. NULL without memory. Close with ui_dma_close().
+ */
 struct ui_dma *ui_device_port_open(struct ui_device *dev);
 
 #endif

@@ -25,6 +25,7 @@ void ui_domain_flush(struct ui_domain *domain, u64 start, u64 last)
 {
 	struct ui_tr *tr = domain->iommu->tr;
 
+	ui_domain_count(domain, UI_DOMAIN_INVALIDATED);
 	ui_tr_invalidate(tr, &domain->cfg, start, last);
 	pthread_mutex_lock(&domain->lock);
 	/* A nested domain's TLB entries are from its own input addresses: which of them led here nobody noted. */
@@ -61,6 +62,8 @@ int ui_domain_map(struct ui_domain *domain, u64 iova, u64 pa, u64 length, unsign
 		return -ERANGE;
 	ret = view.ops->map(&view, iova, pa, length, prot, &domain->gather);
 	domain->pt.n_table_bytes = view.n_table_bytes;
+	if (!ret)
+		ui_domain_count(domain, UI_DOMAIN_MAPPED);
 	/* Tables made and taken out again by a map that failed. From inside a section they wait for the next call. */
 	if (domain->gather.first && !ui_domain_self_inside(domain)) {
 		ui_domain_flush(domain, iova, last);
@@ -81,6 +84,8 @@ s64 ui_domain_unmap(struct ui_domain *domain, u64 start, u64 last, enum ui_pt_pa
 	if (ui_domain_self_inside(domain))
 		return -EDEADLK;
 	n_bytes = domain->pt.ops->unmap(&domain->pt, start, last, partial, &domain->gather);
+	if (n_bytes > 0)
+		ui_domain_count(domain, UI_DOMAIN_UNMAPPED);
 	if (n_bytes > 0 || domain->gather.first) {
 		ui_domain_flush(domain, start, last);
 		ui_pt_gather_free(&domain->pt, &domain->gather);
@@ -224,5 +229,6 @@ bool ui_domain_dirty_tracking(const struct ui_domain *domain)
 int ui_domain_invalidate(struct ui_domain *domain, u64 start, u64 last)
 {
 	ui_assert(domain->kind == UI_DOMAIN_NESTED);
+	ui_domain_count(domain, UI_DOMAIN_INVALIDATED);
 	return ui_tr_invalidate(domain->iommu->tr, &domain->cfg, start, last);
 }

@@ -195,6 +195,8 @@ void ui_worker_watch(unsigned device, struct ui_vfio *vfio, bool on);
 /* Runs @fn(@arg) inside an entry on a thread of its own, which ends with it. Inside an entry. 0 or a negative errno. */
 int ui_thread_start(void (*fn)(void *arg), void *arg);
 void ui_threads_forked(void);
+/* setuid() and its kind wait in libc for every thread to do the same, upon libc's signal 33: a thread that lives on must have it open. */
+void ui_thread_answer_setxid(void);
 
 /* --- pins.c, mem.c: memory in use by devices --- */
 

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 
 #include <sys/mman.h>
+#include <sys/syscall.h>
 
 /* With room for the thread-local data of a sanitizer; what is not touched costs nothing. */
 enum { STACK_BYTES = 4 << 20 };
@@ -28,12 +29,22 @@ struct seat {
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* leaf but for the heap */
 static struct seat *seats;                               /* lock */
 
+void ui_thread_answer_setxid(void)
+{
+	u64 setxid = (u64)1 << (33 - 1);
+
+	syscall(SYS_rt_sigprocmask, SIG_UNBLOCK, &setxid, NULL, sizeof(setxid));
+}
+
 static void *run(void *arg)
 {
 	struct ui_shim_entry entry;
 	struct seat *seat = arg;
 
+	/* Also at its very end, in libc. */
+	ui_thread_answer_setxid();
 	ui_shim_enter(&entry);
+	ui_thread_answer_setxid();
 	seat->fn(seat->arg);
 	ui_shim_leave(&entry);
 	atomic_store_explicit(&seat->done, true, memory_order_release);

@@ -164,6 +164,7 @@ static void *work(void *arg)
 	unsigned quiet = 0;
 	u64 bytes = 0;
 
+	ui_thread_answer_setxid();
 	while (!atomic_load(&worker.stop)) {
 		u32 seen = atomic_load(&worker.word);
 		struct round round = { 0 };

@@ -38,14 +38,9 @@ struct ui_stats_dev {
 	struct ui_stats_row rows[UI_STATS_ROWS];
 };
 
-/* What happened to the domains of an iommu, attached or not. */
-struct ui_stats_total {
-	_Atomic u64 maps, unmaps, invalidations;
-};
-
 struct ui_stats {
-	struct ui_stats_total total;
-	_Atomic u32 n_devices; /* room in devices; constant */
+	struct ui_stats_row detached; /* what happened to domains while nothing was attached to them */
+	_Atomic u32 n_devices;        /* room in devices; constant */
 	struct ui_stats_dev devices[] __attribute__((aligned(64)));
 };
 

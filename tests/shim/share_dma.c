@@ -415,6 +415,8 @@ int main(int argc, char **argv)
 		if (!geteuid() || (kind != ANON_SHARED && kind != MEMFD_CLOSED))
 			memory_of_a_child(&dma, kind);
 	}
+	/* libc asks every thread of the process, those too that the program knows nothing of. */
+	CHECK(!setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1));
 	limits_and_unmapping(&dma);
 	children_of_a_client_get_copies(&dma);
 	other_threads_lose_nothing(&dma);
