@@ -19,6 +19,7 @@ int ui_domain_init(struct ui_domain *domain, struct ui_iommu *iommu, enum ui_dom
 	pthread_mutexattr_init(&attr);
 	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
 	pthread_mutex_init(&domain->lock, &attr);
+	pthread_mutex_init(&domain->rows_lock, NULL);
 	pthread_mutexattr_destroy(&attr);
 	ui_list_init(&domain->nested);
 	ui_list_init(&domain->link);
@@ -31,6 +32,7 @@ void ui_domain_fini(struct ui_domain *domain)
 	ui_tr_tag_free(domain->iommu->tr, domain->cfg.tag);
 	ui_domain_rows_fini(domain);
 	pthread_mutex_destroy(&domain->lock);
+	pthread_mutex_destroy(&domain->rows_lock);
 	atomic_fetch_sub_explicit(&domain->iommu->n_domains, 1, memory_order_relaxed);
 }
 

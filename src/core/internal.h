@@ -22,10 +22,10 @@ enum { UI_ROW_LINKS = 4 };
 /* The rows that count what is done to a domain, each as often as attachments say so: more than once only for a row of others. */
 struct ui_row_links {
 	struct ui_row_link {
-		struct ui_stats_row *_Atomic row; /* written under the domain's lock; NULL: free */
-		unsigned n;                       /* the domain's lock */
+		struct ui_stats_row *_Atomic row; /* written under rows_lock; NULL: free */
+		unsigned n;                       /* rows_lock */
 	} link[UI_ROW_LINKS];
-	struct ui_row_links *_Atomic next; /* grows at the head, under the domain's lock; freed with the domain */
+	struct ui_row_links *_Atomic next; /* grows at the head, under rows_lock; freed with the domain */
 };
 
 struct ui_domain {
@@ -34,6 +34,7 @@ struct ui_domain {
 	unsigned flags;
 	struct ui_stage_config cfg; /* what resolvers answer with; constant once created, but for its gate */
 	atomic_uint n_attached;
+	pthread_mutex_t rows_lock; /* leaf: attaching takes it while the domain's gate may be shut */
 	struct ui_row_links rows;
 
 	/* Paging. The caller's lock guards what is not constant: one writer. */

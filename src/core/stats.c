@@ -8,7 +8,7 @@
 
 #include <errno.h>
 
-/* The place of @row, or with NULL a free one; NULL: there is none. Under domain->lock. */
+/* The place of @row, or with NULL a free one; NULL: there is none. Under domain->rows_lock. */
 static struct ui_row_link *find(struct ui_domain *domain, const struct ui_stats_row *row)
 {
 	for (struct ui_row_links *links = &domain->rows; links;
@@ -39,7 +39,7 @@ static int row_enter(struct ui_domain *domain, struct ui_stats_row *row)
 	struct ui_row_link *link;
 	int ret = 0;
 
-	pthread_mutex_lock(&domain->lock);
+	pthread_mutex_lock(&domain->rows_lock);
 	link = find(domain, row);
 	if (!link)
 		link = find(domain, NULL);
@@ -52,7 +52,7 @@ static int row_enter(struct ui_domain *domain, struct ui_stats_row *row)
 	} else {
 		ret = -ENOMEM;
 	}
-	pthread_mutex_unlock(&domain->lock);
+	pthread_mutex_unlock(&domain->rows_lock);
 	return ret;
 }
 
@@ -60,12 +60,12 @@ static void row_leave(struct ui_domain *domain, struct ui_stats_row *row)
 {
 	struct ui_row_link *link;
 
-	pthread_mutex_lock(&domain->lock);
+	pthread_mutex_lock(&domain->rows_lock);
 	link = find(domain, row);
 	ui_assert(link);
 	if (!--link->n)
 		atomic_store_explicit(&link->row, NULL, memory_order_relaxed);
-	pthread_mutex_unlock(&domain->lock);
+	pthread_mutex_unlock(&domain->rows_lock);
 }
 
 static void leave(struct ui_domain *domain, struct ui_stats_row *row)
