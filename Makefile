@@ -1,7 +1,7 @@
 # Thin: everything real is in meson.build and tests/tools. SETUP=0 skips looking for missing packages.
 BUILD ?= build
 
-.PHONY: all setup run check check-full check-kernel bench fuzz clean
+.PHONY: all setup run check check-full check-kernel check-guests bench fuzz clean
 
 all: $(BUILD)/build.ninja
 	ninja -C $(BUILD)
@@ -25,6 +25,10 @@ check-full: setup
 # The kernel's own tests of iommufd, as part of check-full too; see docs/conformance.md.
 check-kernel: setup all
 	@BUILD=$(BUILD) tests/clients/run-selftest
+
+# QEMU and stock guests with the nvme device, as part of check-full too; see docs/guests.md.
+check-guests: setup all
+	@BUILD=$(BUILD) tests/clients/check-guests
 
 # Looks for bugs for FUZZ_SECONDS; new inputs stay in build-fuzz/corpus.
 fuzz: setup

@@ -320,14 +320,14 @@ int main(void)
 	binder = ui_iommufd_binder(ctx);
 	must(!binder.ops->bind(binder.ctx, dev, &dev_id, &bound), "bind");
 
-	printf("calls through the library, over getpid\n");
+	printf("calls through the library, over getpid (reported, no aim)\n");
 	bench_calls();
 	printf("one IOAS_MAP with a million mappings over one with a thousand (aim: below 2)\n");
 	bench_growth("ascending, no domain", false, false);
 	bench_growth("random, no domain", true, false);
 	bench_growth("ascending, one domain", false, true);
 	bench_growth("random, one domain", true, true);
-	printf("HWPT_GET_DIRTY_BITMAP over memset of the bitmap\n");
+	printf("HWPT_GET_DIRTY_BITMAP over memset of the bitmap (reported, no aim)\n");
 	bench_dirty("16 GiB of 4 KiB leaves, all written", (u64)16 << 30, false, PAGE, PAGE);
 	bench_dirty("16 GiB of 2 MiB leaves, all written, bits of 4 KiB", (u64)16 << 30, true, PAGE, (u64)2 << 20);
 	bench_dirty("1 TiB of 2 MiB leaves, one page in 16 MiB, 4 KiB", (u64)1 << 40, true, PAGE, (u64)16 << 20);

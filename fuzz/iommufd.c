@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * libFuzzer's entry: the bytes are a sequence of commands to one context of /dev/iommu, with devices that do DMA in between. Fields are
- * picked from small sets (ids that exist, addresses on both sides of borders), so that commands meet one another; the model says
- * after each what must hold. Nothing depends on time, addresses or what ran before.
+ * libFuzzer's entry: the bytes are a sequence of commands to one context of /dev/iommu or /dev/vfio/vfio, with devices that do DMA in
+ * between. Fields are picked from small sets (ids that exist, addresses on both sides of borders), so that commands meet one another;
+ * the model says after each what must hold. Nothing depends on time, addresses or what ran before.
  */
 #include "base/alloc.h"
 #include "base/log.h"
 #include "base/safe.h"
 #include "core/request.h"
+#include "container.h"
 #include "fields.h"
 #include "files.h"
 #include "mock/mock.h"
@@ -71,11 +72,12 @@ static void open_world(struct world *w, u8 how)
 	files_env(&env);
 	w->mocked = how % 3 == 1;
 	w->nests = how % 3 == 2;
+	w->contains = how >= 0xc0 && !w->mocked;
 	w->mem = ui_mem_create_process();
 	w->iommu = ui_iommu_create(ui_driver_find(w->nests ? "vtd" : "generic"), w->mem);
 	CHECK(w->iommu);
 	for (u32 i = 0; i < N_DEVICES; i++) {
-		struct ui_device_cfg cfg = { .rid = 0x100 + i * 8, .pasid_bits = i == 2 ? 0 : 16, .name = "fuzz" };
+		struct ui_device_cfg cfg = { .rid = 0x100 + i * 8, .pasid_bits = i == WITHOUT_PASIDS ? 0 : 16, .name = "fuzz" };
 
 		w->dev[i] = ui_device_create(w->iommu, &cfg);
 		CHECK(w->dev[i]);
@@ -84,7 +86,7 @@ static void open_world(struct world *w, u8 how)
 	}
 	mock = w->mocked ? ui_mock_create() : NULL;
 	CHECK(mock || !w->mocked);
-	w->ctx = w->mocked ? ui_mock_open(mock, &env) : ui_iommufd_open(&env);
+	w->ctx = w->mocked ? ui_mock_open(mock, &env) : w->contains ? ui_iommufd_open_container(&env) : ui_iommufd_open(&env);
 	CHECK(w->ctx);
 	w->binder = ui_iommufd_binder(w->ctx);
 }
@@ -105,6 +107,7 @@ static void close_world(struct world *w)
 	model_compare_all(w);
 	for (unsigned i = 0; i < N_DEVICES; i++)
 		unbind(w, i);
+	container_untie_all(w);
 	regions_unmap(w);
 	files_close_all();
 	ui_iommufd_close(w->ctx);
@@ -202,6 +205,11 @@ static void step(struct world *w, struct input *in, u64 *inject)
 	u8 op = input8(in);
 
 	/* Half of the steps are commands. */
+	if (w->contains && (op >= 0x80 || op % 12 < 4 || op % 12 == 11)) {
+		container_use(w, in, *inject);
+		*inject = 0;
+		return;
+	}
 	if (op >= 0x80) {
 		command(w, in, op & 0x7f, *inject);
 		*inject = 0;

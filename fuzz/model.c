@@ -89,7 +89,7 @@ static void add(struct space *s, const struct area *area)
 	s->n++;
 }
 
-static void drop(struct space *s, unsigned i)
+void model_drop(struct space *s, unsigned i)
 {
 	s->n--;
 	memmove(&s->areas[i], &s->areas[i + 1], (s->n - i) * sizeof(s->areas[0]));
@@ -275,7 +275,7 @@ void model_unmapped(struct world *w, u32 id, u64 iova, u64 last, long ret, u64 r
 		/* Something stopped it on the way. */
 		for (unsigned i = s->n; i-- > 0;) {
 			if (s->areas[i].iova >= iova && s->areas[i].iova <= last && !still_there(w, s, &s->areas[i]))
-				drop(s, i);
+				model_drop(s, i);
 		}
 		model_compare(w, s);
 		return;
@@ -292,7 +292,7 @@ void model_unmapped(struct world *w, u32 id, u64 iova, u64 last, long ret, u64 r
 		if (cut)
 			continue;
 		bytes += a->length;
-		drop(s, i);
+		model_drop(s, i);
 	}
 	if (ret)
 		CHECK(cut || (!bytes && wants_some));
@@ -394,7 +394,7 @@ void model_compare(struct world *w, struct space *s)
 		for (unsigned p = 0; p < N_PASIDS; p++) {
 			struct hwpt *h = w->model.attached[i][p];
 
-			if (h && h->space == s && !h->nested)
+			if (h && h->space == s && !h->nested && (!p || i != WITHOUT_PASIDS))
 				compare_through(w, i, p, s);
 		}
 	}
@@ -452,7 +452,7 @@ void model_compare_dirty(struct world *w, struct hwpt *h, unsigned area)
 		for (unsigned p = 0; p < N_PASIDS; p++) {
 			u64 iova = a->iova + a->length - 1;
 
-			if (w->model.attached[i][p] != h)
+			if (w->model.attached[i][p] != h || (p && i == WITHOUT_PASIDS))
 				continue;
 			for (unsigned round = 0; round < 2; round++) {
 				CHECK(write8(w, i, p, iova, (u8)++w->model.value) == UI_DMA_OK);

@@ -25,7 +25,8 @@
 		}                                                                                                         \
 	} while (0)
 
-enum { N_DEVICES = 3, N_PASIDS = 3, N_SPACES = 6, N_AREAS = 32, N_HWPTS = 12 };
+/* The last device has no PASIDs: it can be attached with one, but never sends it. */
+enum { N_DEVICES = 3, WITHOUT_PASIDS = 2, N_PASIDS = 3, N_SPACES = 6, N_AREAS = 32, N_HWPTS = 12 };
 
 /* --- memory that commands name; the same in every run --- */
 
@@ -80,6 +81,10 @@ struct world {
 	u32 dev_id[N_DEVICES];
 	int fd; /* the file */
 	bool mocked, nests;
+	/* A container instead: each device a group of its own, the type that SET_IOMMU gave it (0: none). */
+	bool contains, tracking;
+	struct ui_group_tie *ties[N_DEVICES];
+	unsigned type1;
 	struct model model;
 };
 
@@ -97,6 +102,8 @@ void model_detached(struct world *w, unsigned dev, u32 pasid);
 
 /* @ret is what unmapping [@iova, @last] of @id came to, @removed what it said of the bytes (on 0). @wants_some: nothing there is ENOENT. */
 void model_unmapped(struct world *w, u32 id, u64 iova, u64 last, long ret, u64 removed, bool wants_some);
+/* Area number @i goes. */
+void model_drop(struct space *s, unsigned i);
 /* An area that contains both @iova and @iova + 1 becomes two. */
 void model_cut(struct space *s, u64 iova);
 bool model_overlaps(const struct space *s, u64 iova, u64 length);

@@ -162,9 +162,9 @@ bool ui_sys_readable_now(int fd)
 	return ui_sys_poll_now(fd, POLLIN) > 0;
 }
 
-int ui_sys_wait_two(int a, int b)
+int ui_sys_wait_two(int a, short events, int b)
 {
-	struct pollfd fds[2] = { { .fd = a, .events = POLLIN }, { .fd = b, .events = POLLIN } };
+	struct pollfd fds[2] = { { .fd = a, .events = events }, { .fd = b, .events = POLLIN } };
 	int ret = (int)CALL(SYS_ppoll, fds, 2, NULL, NULL, 0, 0);
 
 	return ret < 0 ? ret : 0;
@@ -212,7 +212,7 @@ int ui_sys_local_socket(const char *name, bool listens)
 	if (strlen(name) >= sizeof(addr.sun_path))
 		return -EINVAL;
 	memcpy(addr.sun_path + 1, name, strlen(name)); /* a name that begins with 0 is in no file system */
-	fd = (int)CALL(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, 0, 0, 0);
+	fd = (int)CALL(SYS_socket, AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | (listens ? SOCK_NONBLOCK : 0), 0, 0, 0, 0);
 	if (fd < 0)
 		return fd;
 	ret = (int)CALL(listens ? SYS_bind : SYS_connect, fd, &addr, n, 0, 0, 0);
@@ -252,7 +252,7 @@ ssize_t ui_sys_send_fd(int fd, const void *buf, size_t n_bytes, int pass)
 		msg.msg_controllen = sizeof(control.room);
 	}
 	do {
-		ret = CALL(SYS_sendmsg, fd, &msg, MSG_NOSIGNAL, 0, 0, 0);
+		ret = CALL(SYS_sendmsg, fd, &msg, MSG_NOSIGNAL | MSG_DONTWAIT, 0, 0, 0);
 	} while (ret == -EINTR);
 	return ret;
 }
@@ -264,13 +264,16 @@ ssize_t ui_sys_recv_fd(int fd, void *buf, size_t n_bytes, int *passed)
 		char room[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
 	struct iovec iov = { buf, n_bytes };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control.room) };
+	/* The padding of the room would do for a second one, which nobody would close. */
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = CMSG_LEN(sizeof(int)) };
 	ssize_t ret;
 
 	*passed = -1;
 	do {
-		ret = CALL(SYS_recvmsg, fd, &msg, MSG_CMSG_CLOEXEC, 0, 0, 0);
+		ret = CALL(SYS_recvmsg, fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
 	} while (ret == -EINTR);
+	if (ret >= 0 && msg.msg_flags & MSG_CTRUNC)
+		*passed = -EMFILE;
 	if (ret >= 0 && msg.msg_controllen >= sizeof(control.head) && control.head.cmsg_level == SOL_SOCKET &&
 	    control.head.cmsg_type == SCM_RIGHTS && control.head.cmsg_len == CMSG_LEN(sizeof(int)))
 		memcpy(passed, CMSG_DATA(&control.head), sizeof(*passed));

@@ -30,8 +30,9 @@ int ui_sys_fstat(int fd, struct stat *st);
 int ui_sys_fcntl(int fd, int cmd, unsigned long arg);
 /* The events of @events (POLLIN, ...) that @fd has now, or 0. Never waits. */
 int ui_sys_poll_now(int fd, short events);
-/* Waits until one of them has something to read, ended or failed. Negative numbers are left out. 0 or a negative errno (-EINTR). */
-int ui_sys_wait_two(int a, int b);
+/* Waits until @a has one of @events or @b something to read, or one ended or failed. Negative numbers are left out. 0 or a negative
+ * errno (-EINTR). */
+int ui_sys_wait_two(int a, short events, int b);
 /* Close-on-exec. */
 int ui_sys_pipe(int fds[2]);
 int ui_sys_ioctl(int fd, unsigned long cmd, unsigned long arg);
@@ -57,11 +58,13 @@ ssize_t ui_sys_recv_nowait(int fd, void *buf, size_t n_bytes);
 /* A socket that listens at, or (@listens false) is connected to, the abstract local address @name; messages keep their bounds,
  * close-on-exec. The descriptor or a negative errno. */
 int ui_sys_local_socket(const char *name, bool listens);
+/* Never waits where ui_sys_local_socket() made @fd: -EAGAIN. */
 int ui_sys_accept(int fd);
 int ui_sys_shutdown(int fd);
-/* One message of @n_bytes with a descriptor (@pass >= 0) or without; waits, no SIGPIPE. */
+/* One message of @n_bytes with a descriptor (@pass >= 0) or without. Never waits (-EAGAIN), no SIGPIPE. */
 ssize_t ui_sys_send_fd(int fd, const void *buf, size_t n_bytes, int pass);
-/* One message, waiting for it; 0 at the end. *@passed: a descriptor that came with it (close-on-exec), or -1. */
+/* One message; 0 at the end. Never waits (-EAGAIN). *@passed: the first descriptor that came with it (close-on-exec), or -1; -EMFILE:
+ * one came and there was no room for it. */
 ssize_t ui_sys_recv_fd(int fd, void *buf, size_t n_bytes, int *passed);
 /* Who connected, or who listened. 0 or a negative errno. */
 int ui_sys_peer(int fd, pid_t *pid, u32 *uid);

@@ -34,18 +34,26 @@ static void *here(u64 uaddr)
 	return (void *)(uintptr_t)uaddr;
 }
 
+static bool gone(void)
+{
+	return current->alive && !current->alive(current);
+}
+
 int ui_user_read(void *dst, u64 uaddr, size_t n_bytes)
 {
+	int ret;
+
 	if (ui_likely(!current))
 		return ui_safe_copy(dst, here(uaddr), n_bytes);
-	return ui_sys_process_read(current->pid, dst, uaddr, n_bytes);
+	ret = ui_sys_process_read(current->pid, dst, uaddr, n_bytes);
+	return !ret && gone() ? -EFAULT : ret;
 }
 
 int ui_user_write(u64 uaddr, const void *src, size_t n_bytes)
 {
 	if (ui_likely(!current))
 		return ui_safe_copy(here(uaddr), src, n_bytes);
-	return ui_sys_process_write(current->pid, uaddr, src, n_bytes);
+	return gone() ? -EFAULT : ui_sys_process_write(current->pid, uaddr, src, n_bytes);
 }
 
 int ui_user_fill(u64 uaddr, u8 byte, u64 n_bytes)
@@ -59,6 +67,46 @@ int ui_user_fill(u64 uaddr, u8 byte, u64 n_bytes)
 	for (u64 done = 0; !ret && done < n_bytes; done += sizeof(chunk))
 		ret = ui_user_write(uaddr + done, chunk, ui_min(n_bytes - done, sizeof(chunk)));
 	return ret;
+}
+
+int ui_user_zeros(u64 uaddr, u64 n_bytes)
+{
+	u8 chunk[256];
+
+	for (u64 done = 0, n; done < n_bytes; done += n) {
+		n = ui_min(n_bytes - done, sizeof(chunk));
+		if (ui_user_read(chunk, uaddr + done, n))
+			return -EFAULT;
+		for (u64 i = 0; i < n; i++) {
+			if (chunk[i])
+				return -E2BIG;
+		}
+	}
+	return 0;
+}
+
+static int or_byte(u64 uaddr, u8 bits)
+{
+	u8 byte;
+
+	if (ui_user_read(&byte, uaddr, 1))
+		return -EFAULT;
+	byte |= bits;
+	return ui_user_write(uaddr, &byte, 1);
+}
+
+int ui_user_set_bits(u64 uaddr, u64 first, u64 last)
+{
+	u64 start = uaddr + first / 8, end = uaddr + last / 8;
+	u8 head = (u8)(0xff << first % 8), tail = (u8)(0xff >> (7 - last % 8));
+	int ret;
+
+	if (start == end)
+		return or_byte(start, head & tail);
+	ret = or_byte(start, head);
+	if (!ret)
+		ret = ui_user_fill(start + 1, 0xff, end - start - 1);
+	return ret ? ret : or_byte(end, tail);
 }
 
 /* One byte of each page, rewritten with itself for @write. */
@@ -89,9 +137,15 @@ int ui_user_probe(u64 uaddr, u64 n_bytes, bool write)
 
 int ui_user_fd_get(int fd)
 {
+	int got;
+
 	if (ui_likely(!current))
 		return fd;
-	return current->fd_get ? current->fd_get(current, fd) : -EBADF;
+	got = current->fd_get ? current->fd_get(current, fd) : -EBADF;
+	if (got < 0 || !gone())
+		return got;
+	ui_sys_close(got);
+	return -EBADF;
 }
 
 void ui_user_fd_put(int fd, int got)

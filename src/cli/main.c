@@ -11,7 +11,8 @@ static const char usage[] =
 	"An IOMMU in user space: programs find /dev/iommu and VFIO devices, with no kernel module, hardware or root.\n"
 	"\n"
 	"commands:\n"
-	"  run    run a program with an IOMMU and devices (uiommu run --help)\n"
+	"  run     run a program with an IOMMU and devices (uiommu run --help)\n"
+	"  decode print an SMMUv3's tables and queues from a memory dump (uiommu decode --help)\n"
 	"\n"
 	"try:\n"
 	"  uiommu run -- ls -l /dev/iommu /dev/vfio/devices\n";
@@ -37,6 +38,8 @@ int main(int argc, char **argv)
 {
 	if (argc >= 2 && !strcmp(argv[1], "run"))
 		return ui_cli_run(argc - 1, argv + 1);
+	if (argc >= 2 && !strcmp(argv[1], "decode"))
+		return ui_cli_decode(argc - 1, argv + 1);
 	if (argc >= 2 && (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help"))) {
 		fputs(usage, stdout);
 		return 0;
@@ -48,6 +51,6 @@ int main(int argc, char **argv)
 	if (argc < 2)
 		fputs(usage, stderr);
 	else
-		ui_cli_fail(1, "unknown command \"%s\"; known: run (uiommu --help)", argv[1]);
+		ui_cli_fail(1, "unknown command \"%s\"; known: run, decode (uiommu --help)", argv[1]);
 	return 1;
 }

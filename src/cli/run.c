@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* uiommu run: checks everything, then becomes the program, with the library preloaded and the machine in the environment. */
+/* uiommu run: checks everything, then becomes the program (with --stats: its parent), with the library preloaded and the machine
+ * in the environment. */
 #include <uiommu/machine.h>
 
 #include "cli.h"
+#include "parent.h"
 #include "program.h"
+#include "stats.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -28,6 +31,9 @@ static const char help[] =
 	"                       iommufd talk to\n"
 	"  -l, --log LEVEL      none, error, warn, fault (default: one line for every refused DMA), info, debug\n"
 	"      --log-file FILE  append the log to FILE instead of stderr\n"
+	"      --stats[=FORMAT[:FILE]]\n"
+	"                       at the end, and upon SIGUSR1 to this command, say what each device and PASID did: DMAs, bytes,\n"
+	"                       TLB hits and misses, walks, faults, maps. FORMAT: table (default) or json; FILE: not to stderr\n"
 	"  -n, --dry-run        check everything and print the machine, but run nothing\n"
 	"  -h, --help           this text\n"
 	"\n"
@@ -36,21 +42,23 @@ static const char help[] =
 	"  uiommu run --device dma,rid=0000:01:00.0,pasid-bits=16 -- ./my-driver\n"
 	"  uiommu run --machine m.json --log-file dma.log -- qemu-system-x86_64 ... \\\n"
 	"      -object iommufd,id=iommufd0 -device vfio-pci,host=0000:01:00.0,iommufd=iommufd0\n"
+	"  uiommu run --stats=json:stats.json -- ./my-driver\n"
 	"\n"
 	"A machine file:\n"
 	"  { \"iommu\": \"generic\",\n"
 	"    \"log\": { \"level\": \"fault\", \"file\": \"dma.log\" },\n"
 	"    \"devices\": [ { \"type\": \"dma\", \"rid\": \"0000:01:00.0\", \"pasid-bits\": 16 } ] }\n"
 	"\n"
-	"Exit status: the program's; 1 for a wrong option or machine, 126 if the program cannot be run this way (it is\n"
-	"statically linked, setuid, ...), 127 if it is not found.\n";
+	"Exit status: the program's (with --stats 128+N when signal N ended it); 1 for a wrong option or machine, 126 if the\n"
+	"program cannot be run this way (it is statically linked, setuid, ...), 127 if it is not found.\n";
 
-enum { FAILED = 1, OPT_LOG_FILE = 256 };
+enum { FAILED = 1, OPT_LOG_FILE = 256, OPT_STATS };
 
 struct run {
 	struct uiommu_machine *machine;
 	const char *kind, *log;
 	char log_file[PATH_MAX];
+	struct ui_cli_stats stats;
 	int dry;
 };
 
@@ -86,6 +94,8 @@ static int option(struct run *run, int opt)
 		return 0;
 	case OPT_LOG_FILE:
 		return absolute(optarg, run->log_file, sizeof(run->log_file));
+	case OPT_STATS:
+		return ui_cli_stats_option(&run->stats, optarg);
 	case 'n':
 		run->dry = 1;
 		return 0;
@@ -103,7 +113,7 @@ static int options(struct run *run, int argc, char **argv)
 	static const struct option names[] = {
 		{ "device", required_argument, NULL, 'd' }, { "machine", required_argument, NULL, 'm' },
 		{ "iommu", required_argument, NULL, 'i' },  { "log", required_argument, NULL, 'l' },
-		{ "log-file", required_argument, NULL, OPT_LOG_FILE },
+		{ "log-file", required_argument, NULL, OPT_LOG_FILE }, { "stats", optional_argument, NULL, OPT_STATS },
 		{ "dry-run", no_argument, NULL, 'n' },      { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -202,6 +212,25 @@ static int environment(const struct run *run)
 	return status;
 }
 
+static void print_stats(void *run)
+{
+	ui_cli_stats_print(&((struct run *)run)->stats);
+}
+
+/* Stays, to tell in the end what the devices did. */
+static int accompany(struct run *run, char **argv)
+{
+	int started, status = ui_cli_stats_begin(&run->stats, run->machine);
+
+	if (status)
+		return status;
+	status = ui_cli_parent(argv, print_stats, run, &started);
+	if (started)
+		print_stats(run);
+	uiommu_stats_free(run->stats.stats);
+	return status;
+}
+
 static int execute(struct run *run, char **argv)
 {
 	char path[PATH_MAX], err[1024];
@@ -217,6 +246,9 @@ static int execute(struct run *run, char **argv)
 		status = environment(run);
 	if (status || run->dry)
 		return status;
+	if (run->stats.wanted)
+		return accompany(run, argv);
+	ui_cli_stats_none();
 	execvp(argv[0], argv);
 	status = errno == ENOENT ? 127 : 126;
 	return ui_cli_fail(status, "%s: %s", argv[0], strerror(errno));

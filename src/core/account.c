@@ -18,6 +18,7 @@ struct ui_payer {
 	u32 uid;
 	struct ui_list link;             /* account->lock */
 	u64 refs;                        /* account->lock; not counted for this process's payer, which lives as long as the account */
+	u64 limit_bytes;                 /* account->lock; RLIMIT_MEMLOCK when it was last looked at: what counts when it has ended */
 	/* What is checked against a limit grows under account->lock; relaxed: a count, nothing follows from it. */
 	_Atomic u64 n_pages[UI_ACCOUNT_N_MODES];
 };
@@ -92,6 +93,7 @@ static struct ui_payer *get_other(struct ui_account *account, s32 pid)
 		payer->pid = pid;
 		payer->started = started;
 		payer->uid = ui_proc_uid(pid);
+		payer->limit_bytes = ui_proc_memlock_limit(pid);
 		ui_list_add_tail(&account->payers, &payer->link);
 	}
 	payer->refs++;
@@ -149,19 +151,29 @@ static u64 user_pages(const struct ui_payer *payer)
 	return n;
 }
 
-/* Has @payer room for the pages? Under account->lock. */
-static bool fits(const struct ui_payer *payer, const u64 n_pages[UI_ACCOUNT_N_MODES])
+/* Another process may have the number now. */
+static bool has_ended(const struct ui_payer *payer)
 {
-	u64 limit, locked, user = n_pages[UI_ACCOUNT_USER], own = n_pages[UI_ACCOUNT_PROCESS];
+	return payer->pid && ui_proc_started(payer->pid) != payer->started;
+}
 
-	limit = ui_proc_memlock_limit(payer->pid) >> UI_PAGE_LG2;
+/* Has @payer room for the pages? Under account->lock. */
+static bool fits(struct ui_payer *payer, const u64 n_pages[UI_ACCOUNT_N_MODES])
+{
+	u64 limit = ui_proc_memlock_limit(payer->pid), locked = 0, user = n_pages[UI_ACCOUNT_USER], own = n_pages[UI_ACCOUNT_PROCESS];
+	bool ended = has_ended(payer);
+
+	if (!ended)
+		payer->limit_bytes = limit;
+	limit = payer->limit_bytes >> UI_PAGE_LG2;
 	if (limit == ~(u64)0 >> UI_PAGE_LG2)
 		return true;
 	if (user && user_pages(payer) + user > limit)
 		return false;
 	if (!own)
 		return true;
-	locked = ui_proc_locked_bytes(payer->pid) >> UI_PAGE_LG2;
+	if (!ended)
+		locked = ui_proc_locked_bytes(payer->pid) >> UI_PAGE_LG2;
 	return locked + count(payer, UI_ACCOUNT_PROCESS) + own <= limit;
 }
 

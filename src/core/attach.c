@@ -35,7 +35,7 @@ struct ui_stage_config *ui_device_resolve(void *arg, u32 pasid, bool has_pasid, 
 	return &att->domain->cfg;
 }
 
-/* Can the group's devices be addressed so? 0, -EOPNOTSUPP, -EINVAL. */
+/* Can the group's devices be addressed so? Those without PASIDs never send one: they do not count. 0, -EOPNOTSUPP, -EINVAL. */
 static int check_pasid(struct ui_group *group, u32 pasid)
 {
 	unsigned bits = UI_PASID_BITS;
@@ -43,10 +43,10 @@ static int check_pasid(struct ui_group *group, u32 pasid)
 	ui_list_for_each(item, &group->devices) {
 		struct ui_device *dev = ui_container_of(item, struct ui_device, group_link);
 
-		if (dev->pasid_bits < bits)
+		if (dev->pasid_bits && dev->pasid_bits < bits)
 			bits = dev->pasid_bits;
 	}
-	if (!bits)
+	if (!group->iommu->driver->pasid_bits)
 		return -EOPNOTSUPP;
 	return pasid >> bits ? -EINVAL : 0;
 }
@@ -65,6 +65,17 @@ static ui_attachment_slot *slot_find(struct ui_group *group, u32 pasid, bool has
 	return leaf ? &leaf->slots[pasid & ((1u << UI_PASID_LEAF_LG2) - 1)] : NULL;
 }
 
+/* A group without a device that has PASIDs gets a table with the first attachment all the same. */
+static bool table_make(struct ui_group *group)
+{
+	struct ui_pasid_table *table = group->pasids ? group->pasids : ui_zalloc(sizeof(*table));
+
+	pthread_mutex_lock(&group->requests);
+	group->pasids = table;
+	pthread_mutex_unlock(&group->requests);
+	return table;
+}
+
 static ui_attachment_slot *slot_make(struct ui_group *group, u32 pasid, bool has_pasid)
 {
 	ui_attachment_slot *slot = slot_find(group, pasid, has_pasid);
@@ -72,6 +83,8 @@ static ui_attachment_slot *slot_make(struct ui_group *group, u32 pasid, bool has
 
 	if (slot)
 		return slot;
+	if (!table_make(group))
+		return NULL;
 	leaf = ui_zalloc(sizeof(*leaf));
 	if (!leaf)
 		return NULL;
@@ -80,20 +93,24 @@ static ui_attachment_slot *slot_make(struct ui_group *group, u32 pasid, bool has
 	return slot_find(group, pasid, true);
 }
 
-/* Tells the driver about every device of the group; on an error those told already are told what was before. */
+static int tell_driver(struct ui_device *dev, u32 pasid, bool has_pasid, struct ui_domain *domain)
+{
+	return has_pasid && !dev->pasid_bits ? 0 : dev->iommu->driver->attach(dev, pasid, has_pasid, domain);
+}
+
+/* Tells the driver about every device of the group that can go by the attachment; on an error those told already are told what was before. */
 static int driver_attach(struct ui_group *group, u32 pasid, bool has_pasid, struct ui_domain *domain, struct ui_domain *before)
 {
-	const struct ui_driver_ops *driver = group->iommu->driver;
 	int ret;
 
-	if (!driver->attach)
+	if (!group->iommu->driver->attach)
 		return 0;
 	ui_list_for_each(item, &group->devices) {
-		ret = driver->attach(ui_container_of(item, struct ui_device, group_link), pasid, has_pasid, domain);
+		ret = tell_driver(ui_container_of(item, struct ui_device, group_link), pasid, has_pasid, domain);
 		if (!ret || !domain)
 			continue;
 		for (struct ui_list *back = item->prev; back != &group->devices; back = back->prev)
-			driver->attach(ui_container_of(back, struct ui_device, group_link), pasid, has_pasid, before);
+			tell_driver(ui_container_of(back, struct ui_device, group_link), pasid, has_pasid, before);
 		return ret;
 	}
 	return 0;
@@ -163,7 +180,7 @@ int ui_device_attach(struct ui_device *dev, u32 pasid, bool has_pasid, struct ui
 	const struct ui_attachment want = { .domain = domain, .label = label };
 	int ret;
 
-	if (domain->iommu != dev->iommu || (has_pasid && dev->pasid_bits && !(domain->flags & UI_DOMAIN_F_PASID)))
+	if (domain->iommu != dev->iommu || (has_pasid && dev->iommu->driver->pasid_bits && !(domain->flags & UI_DOMAIN_F_PASID)))
 		return -EINVAL;
 	pthread_mutex_lock(&dev->group->lock);
 	ret = attach_locked(dev->group, pasid, has_pasid, &want, replace);

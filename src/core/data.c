@@ -20,29 +20,13 @@ int ui_user_data_write(const struct ui_user_data *data, const void *src, u32 n_b
 	return ui_user_write(data->uptr, src, ui_min(data->n_bytes, n_bytes));
 }
 
-/* Nothing but zeros may follow what we know. */
-static int check_tail(u64 uaddr, u32 n_bytes)
-{
-	u8 chunk[64];
-	int ret = 0;
-
-	for (u32 done = 0; !ret && done < n_bytes; done += (u32)sizeof(chunk)) {
-		size_t n = ui_min(n_bytes - done, sizeof(chunk));
-
-		ret = ui_user_read(chunk, uaddr + done, n);
-		for (size_t i = 0; !ret && i < n; i++)
-			ret = chunk[i] ? -E2BIG : 0;
-	}
-	return ret;
-}
-
 int ui_user_array_read(const struct ui_user_array *array, u32 i, void *dst, u32 known_bytes)
 {
 	u64 at = array->uptr + (u64)i * array->entry_bytes;
 	int ret = 0;
 
 	if (array->entry_bytes > known_bytes)
-		ret = check_tail(at + known_bytes, array->entry_bytes - known_bytes);
+		ret = ui_user_zeros(at + known_bytes, array->entry_bytes - known_bytes);
 	memset(dst, 0, known_bytes);
 	return ret ? ret : ui_user_read(dst, at, ui_min(array->entry_bytes, known_bytes));
 }

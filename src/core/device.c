@@ -45,7 +45,7 @@ struct ui_device *ui_device_create(struct ui_iommu *iommu, const struct ui_devic
 	if (!dev)
 		return NULL;
 	dev->iommu = iommu;
-	dev->stats = iommu->stats ? ui_stats_device(iommu->stats, cfg->rid) : NULL;
+	dev->stats = iommu->stats ? ui_stats_device(iommu->stats, iommu->n_stats, cfg->rid) : NULL;
 	if (!dev->stats)
 		dev->stats = &dev->own_stats;
 	dev->rid = cfg->rid;

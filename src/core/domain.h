@@ -116,7 +116,7 @@ bool ui_device_dirty_capable(struct ui_device *dev);
  * the old answer. Devices that share a group attach together: this attaches them all, and "attached" is a state of the group.
  * @label is given back by ui_device_attached(). 0; on error nothing changed:
  * -EBUSY @replace is false and something is attached; -EINVAL the domain is another iommu's, the PASID is out of range, or the domain
- * was made without UI_DOMAIN_F_PASID; -EOPNOTSUPP a device of the group has no PASIDs; -ENOMEM; -EDEADLK from inside a section of
+ * was made without UI_DOMAIN_F_PASID; -EOPNOTSUPP the kind has no PASIDs; -ENOMEM; -EDEADLK from inside a section of
  * the domain attached before; or what the driver returned.
  */
 int ui_device_attach(struct ui_device *dev, u32 pasid, bool has_pasid, struct ui_domain *domain, bool replace, void *label);

@@ -62,8 +62,10 @@ struct ui_group *ui_group_join(struct ui_device *dev, u32 number)
 	pthread_mutex_lock(&group->lock);
 	if (is_attached(group))
 		goto out; /* the newcomer would reach memory that nobody attached it to */
+	pthread_mutex_lock(&group->requests);
 	if (dev->pasid_bits && !group->pasids)
 		group->pasids = ui_zalloc(sizeof(*group->pasids));
+	pthread_mutex_unlock(&group->requests);
 	ok = !dev->pasid_bits || group->pasids;
 	if (ok)
 		ui_list_add_tail(&group->devices, &dev->group_link);

@@ -2,8 +2,8 @@
 /*
  * What the files of core share about their objects.
  *
- * Lock order: iommu->lock, group->lock, group->requests, domain->lock (parent's), then the locks inside translate and the arena. None
- * is ever taken by a DMA: its way in, ui_device_resolve(), reads published pointers only.
+ * Lock order: iommu->lock, group->lock, group->requests, domain->lock (parent's), then the locks inside translate and the arena, and
+ * domain->rows_lock. None is ever taken by a DMA: its way in, ui_device_resolve(), reads published pointers only.
  */
 #ifndef UI_CORE_INTERNAL_H
 #define UI_CORE_INTERNAL_H
@@ -22,10 +22,10 @@ enum { UI_ROW_LINKS = 4 };
 /* The rows that count what is done to a domain, each as often as attachments say so: more than once only for a row of others. */
 struct ui_row_links {
 	struct ui_row_link {
-		struct ui_stats_row *_Atomic row; /* written under rows_lock; NULL: free */
-		unsigned n;                       /* rows_lock */
+		struct ui_stats_row *row; /* NULL: free */
+		unsigned n;
 	} link[UI_ROW_LINKS];
-	struct ui_row_links *_Atomic next; /* grows at the head, under rows_lock; freed with the domain */
+	struct ui_row_links *next; /* grows at the head; freed with the domain */
 };
 
 struct ui_domain {
@@ -34,8 +34,8 @@ struct ui_domain {
 	unsigned flags;
 	struct ui_stage_config cfg; /* what resolvers answer with; constant once created, but for its gate */
 	atomic_uint n_attached;
-	pthread_mutex_t rows_lock; /* leaf: attaching takes it while the domain's gate may be shut */
-	struct ui_row_links rows;
+	pthread_mutex_t rows_lock; /* leaf: attaching takes it while the domain's gate may be shut, and maps inside sections */
+	struct ui_row_links rows;  /* rows_lock */
 
 	/* Paging. The caller's lock guards what is not constant: one writer. */
 	struct ui_pt pt;
@@ -63,6 +63,7 @@ struct ui_iommu {
 	struct ui_arena arena;
 	struct ui_domain blocked, identity;
 	struct ui_stats *stats;        /* set before the first device; NULL: devices have their own */
+	u32 n_stats;                   /* likewise; room in stats */
 	struct ui_stats_row *detached; /* likewise; in stats or own_detached */
 	struct ui_stats_row own_detached;
 	ui_fault_fn fault_fn; /* set before the first port opens */
@@ -101,7 +102,8 @@ struct ui_group {
 	/* Around each change of a slot, and around a page request's look at one until its handler has it. After lock. */
 	pthread_mutex_t requests;
 	ui_attachment_slot no_pasid;   /* written under lock and requests */
-	struct ui_pasid_table *pasids; /* NULL without a device that has PASIDs; set before that device's ports open */
+	/* Set, under lock and requests, with the first device that has PASIDs, before its ports open, or the first attachment with one. */
+	struct ui_pasid_table *pasids;
 	unsigned n_pasids;             /* lock: attachments in pasids */
 	void *owner;                   /* lock */
 	unsigned n_claims;             /* lock */
@@ -154,8 +156,9 @@ int ui_domain_rows_enter(struct ui_domain *domain, struct ui_group *group, u32 p
 void ui_domain_rows_leave(struct ui_domain *domain, struct ui_group *group, u32 pasid, bool has_pasid);
 /* No row is left. */
 void ui_domain_rows_fini(struct ui_domain *domain);
-enum ui_domain_event { UI_DOMAIN_MAPPED, UI_DOMAIN_UNMAPPED, UI_DOMAIN_INVALIDATED };
-void ui_domain_count(struct ui_domain *domain, enum ui_domain_event event);
+enum ui_domain_event { UI_DOMAIN_MAPPED = 1, UI_DOMAIN_UNMAPPED = 2, UI_DOMAIN_INVALIDATED = 4 };
+/* One of each of @events, a set of ui_domain_event. */
+void ui_domain_count(struct ui_domain *domain, unsigned events);
 
 /* True when the calling thread is inside a section of @domain or of a nested domain over it. */
 bool ui_domain_self_inside(struct ui_domain *domain);

@@ -2,6 +2,7 @@
 /* The IOAS itself: what is reserved, what is allowed, alignment, options. */
 #include "core/ioas_priv.h"
 #include "base/alloc.h"
+#include "base/rwlock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -15,7 +16,7 @@ struct ui_ioas *ui_ioas_create(struct ui_pages_set *set)
 	ioas->set = set;
 	ioas->alignment = 1;
 	ioas->huge = true;
-	pthread_rwlock_init(&ioas->domains_lock, NULL);
+	ui_rwlock_init(&ioas->domains_lock);
 	pthread_mutex_init(&ioas->lock, NULL);
 	pthread_cond_init(&ioas->pinned, NULL);
 	ui_list_init(&ioas->accesses);

@@ -5,7 +5,9 @@
  *
  * Threads: every function may be called from any thread, but ui_ioas_destroy(). An unmap waits for DMA sections of this IOAS's
  * domains; calls for another IOAS do not wait for it.
- * Lock order: set->moving (read) comes after ioas->domains_lock and before ioas->lock; two IOASes are never locked at a time.
+ * Lock order: set->moving (read) comes after ioas->domains_lock and before ioas->lock; two IOASes are never locked at a time. Those
+ * who would write the first two come before readers that come later (base/rwlock.h), so that maps in a row do not keep an attach out;
+ * nobody holds either twice, and what is waited for with them held (DMA sections, accesses that are pinning) takes neither.
  */
 #ifndef UI_CORE_IOAS_H
 #define UI_CORE_IOAS_H

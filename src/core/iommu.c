@@ -84,10 +84,11 @@ void ui_iommu_set_fault_sink(struct ui_iommu *iommu, ui_fault_fn fn, void *arg)
 	iommu->fault_fn = fn;
 }
 
-void ui_iommu_set_stats(struct ui_iommu *iommu, struct ui_stats *stats)
+void ui_iommu_set_stats(struct ui_iommu *iommu, struct ui_stats *stats, u32 n_devices)
 {
 	ui_assert(ui_list_empty(&iommu->devices));
 	iommu->stats = stats;
+	iommu->n_stats = n_devices;
 	iommu->detached = &stats->detached;
 }
 

@@ -31,10 +31,10 @@ struct ui_tr *ui_iommu_tr(struct ui_iommu *iommu);
 void ui_iommu_set_fault_sink(struct ui_iommu *iommu, ui_fault_fn fn, void *arg);
 
 /*
- * What the iommu's devices do counts in @stats, which outlives it; without, and for devices beyond its room, in memory of
- * their own. Before the first device.
+ * What the iommu's devices do counts in @stats, which outlives it and has room for @n_devices; without, and for devices beyond
+ * its room, in memory of their own. Before the first device.
  */
-void ui_iommu_set_stats(struct ui_iommu *iommu, struct ui_stats *stats);
+void ui_iommu_set_stats(struct ui_iommu *iommu, struct ui_stats *stats, u32 n_devices);
 
 struct ui_device_cfg {
 	u32 rid;          /* segment 31:16, bus 15:8, devfn 7:0 */

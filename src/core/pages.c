@@ -6,6 +6,7 @@
 #include "core/pages.h"
 #include "base/alloc.h"
 #include "base/bits.h"
+#include "base/rwlock.h"
 #include "core/dmabuf.h"
 
 #include <errno.h>
@@ -27,7 +28,7 @@ struct seg {
 void ui_pages_set_init(struct ui_pages_set *set, const struct ui_pages_ops *ops, void *arg)
 {
 	*set = (struct ui_pages_set){ .ops = ops, .arg = arg };
-	pthread_rwlock_init(&set->moving, NULL);
+	ui_rwlock_init(&set->moving);
 	pthread_mutex_init(&set->lock, NULL);
 }
 
@@ -373,6 +374,24 @@ static void unpin_in(struct ui_ivm *index, struct ui_pages *pages, u64 offset, u
 	pthread_mutex_unlock(&pages->set->lock);
 }
 
+/* Much memory is made present before it is held; but what the limit would not let stay is not touched at all. */
+static int try_first(struct ui_pages *pages, u64 offset, u64 n_bytes, u64 n_pages, bool write)
+{
+	u64 n[UI_ACCOUNT_N_MODES] = { 0 };
+	int ret = 0;
+
+	pthread_mutex_lock(&pages->set->lock);
+	/* Where some is held already, that much is paid for: hold() knows. */
+	if (pages->payer && !pages->n_held) {
+		n[pages->account_mode] = n_pages;
+		ret = ui_payer_charge(pages->payer, n);
+		if (!ret)
+			ui_payer_uncharge(pages->payer, n);
+	}
+	pthread_mutex_unlock(&pages->set->lock);
+	return ret ? ret : make_present(pages, offset, n_bytes, write);
+}
+
 static int pin_in(struct ui_ivm *index, struct ui_pages *pages, u64 offset, u64 n_bytes, bool write, struct ui_pin *pin)
 {
 	u64 start = first_page(pages, offset), last = first_page(pages, offset + n_bytes - 1);
@@ -384,7 +403,7 @@ static int pin_in(struct ui_ivm *index, struct ui_pages *pages, u64 offset, u64 
 	if (ui_inject_point())
 		return -ENOMEM;
 	if (pages->cfg.movable && n_bytes >= TRY_FIRST_BYTES)
-		ret = make_present(pages, offset, n_bytes, write);
+		ret = try_first(pages, offset, n_bytes, last - start + 1, write);
 	if (ret)
 		return ret;
 	pthread_mutex_lock(&set->lock);

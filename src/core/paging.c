@@ -21,17 +21,22 @@ bool ui_domain_self_inside(struct ui_domain *domain)
 	return inside;
 }
 
-void ui_domain_flush(struct ui_domain *domain, u64 start, u64 last)
+static void flush(struct ui_domain *domain, u64 start, u64 last, unsigned events)
 {
 	struct ui_tr *tr = domain->iommu->tr;
 
-	ui_domain_count(domain, UI_DOMAIN_INVALIDATED);
+	ui_domain_count(domain, events);
 	ui_tr_invalidate(tr, &domain->cfg, start, last);
 	pthread_mutex_lock(&domain->lock);
 	/* A nested domain's TLB entries are from its own input addresses: which of them led here nobody noted. */
 	ui_list_for_each(item, &domain->nested)
 		ui_tr_invalidate_tag(tr, &ui_container_of(item, struct ui_domain, link)->cfg);
 	pthread_mutex_unlock(&domain->lock);
+}
+
+void ui_domain_flush(struct ui_domain *domain, u64 start, u64 last)
+{
+	flush(domain, start, last, UI_DOMAIN_INVALIDATED);
 }
 
 static u64 granule(const struct ui_domain *domain)
@@ -84,10 +89,8 @@ s64 ui_domain_unmap(struct ui_domain *domain, u64 start, u64 last, enum ui_pt_pa
 	if (ui_domain_self_inside(domain))
 		return -EDEADLK;
 	n_bytes = domain->pt.ops->unmap(&domain->pt, start, last, partial, &domain->gather);
-	if (n_bytes > 0)
-		ui_domain_count(domain, UI_DOMAIN_UNMAPPED);
 	if (n_bytes > 0 || domain->gather.first) {
-		ui_domain_flush(domain, start, last);
+		flush(domain, start, last, UI_DOMAIN_INVALIDATED | (n_bytes > 0 ? UI_DOMAIN_UNMAPPED : 0));
 		ui_pt_gather_free(&domain->pt, &domain->gather);
 	}
 	return n_bytes;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What is done to a domain counts in the rows of the devices and PASIDs that it is attached to; those of a nested domain
- * are its parent's, too. Who counts takes no lock: rows and links outlive the domain's writers.
+ * are its parent's, too. A lock of its own, which nobody holds for long: maps may come from inside a section, and the domain's
+ * lock is held by who waits for sections; and a row may go with its device as soon as it was left.
  */
 #include "base/alloc.h"
 #include "core/internal.h"
@@ -11,11 +12,11 @@
 /* The place of @row, or with NULL a free one; NULL: there is none. Under domain->rows_lock. */
 static struct ui_row_link *find(struct ui_domain *domain, const struct ui_stats_row *row)
 {
-	for (struct ui_row_links *links = &domain->rows; links;
-	     links = atomic_load_explicit(&links->next, memory_order_relaxed)) {
-		for (unsigned i = 0; i < UI_ROW_LINKS; i++)
-			if (atomic_load_explicit(&links->link[i].row, memory_order_relaxed) == row)
+	for (struct ui_row_links *links = &domain->rows; links; links = links->next) {
+		for (unsigned i = 0; i < UI_ROW_LINKS; i++) {
+			if (links->link[i].row == row)
 				return &links->link[i];
+		}
 	}
 	return NULL;
 }
@@ -26,10 +27,8 @@ static struct ui_row_link *grow(struct ui_domain *domain)
 
 	if (!links)
 		return NULL;
-	atomic_store_explicit(&links->next, atomic_load_explicit(&domain->rows.next, memory_order_relaxed),
-			      memory_order_relaxed);
-	/* Release: partner is ui_domain_count(). */
-	atomic_store_explicit(&domain->rows.next, links, memory_order_release);
+	links->next = domain->rows.next;
+	domain->rows.next = links;
 	return &links->link[0];
 }
 
@@ -47,8 +46,7 @@ static int row_enter(struct ui_domain *domain, struct ui_stats_row *row)
 		link = grow(domain);
 	if (link) {
 		link->n++;
-		/* Release: partner is ui_domain_count(). */
-		atomic_store_explicit(&link->row, row, memory_order_release);
+		link->row = row;
 	} else {
 		ret = -ENOMEM;
 	}
@@ -64,7 +62,7 @@ static void row_leave(struct ui_domain *domain, struct ui_stats_row *row)
 	link = find(domain, row);
 	ui_assert(link);
 	if (!--link->n)
-		atomic_store_explicit(&link->row, NULL, memory_order_relaxed);
+		link->row = NULL;
 	pthread_mutex_unlock(&domain->rows_lock);
 }
 
@@ -110,34 +108,40 @@ void ui_domain_rows_leave(struct ui_domain *domain, struct ui_group *group, u32 
 
 void ui_domain_rows_fini(struct ui_domain *domain)
 {
-	struct ui_row_links *links = atomic_load_explicit(&domain->rows.next, memory_order_relaxed), *next;
+	struct ui_row_links *next;
 
-	for (; links; links = next) {
-		next = atomic_load_explicit(&links->next, memory_order_relaxed);
+	for (struct ui_row_links *links = domain->rows.next; links; links = next) {
+		next = links->next;
 		ui_free(links);
 	}
 }
 
-void ui_domain_count(struct ui_domain *domain, enum ui_domain_event event)
+static void count(struct ui_stats_row *row, unsigned events)
 {
-	static const size_t at[] = {
-		[UI_DOMAIN_MAPPED] = offsetof(struct ui_stats_row, maps),
-		[UI_DOMAIN_UNMAPPED] = offsetof(struct ui_stats_row, unmaps),
-		[UI_DOMAIN_INVALIDATED] = offsetof(struct ui_stats_row, invalidations),
-	};
+	if (events & UI_DOMAIN_MAPPED)
+		ui_stats_add(&row->maps);
+	if (events & UI_DOMAIN_UNMAPPED)
+		ui_stats_add(&row->unmaps);
+	if (events & UI_DOMAIN_INVALIDATED)
+		ui_stats_add(&row->invalidations);
+}
+
+void ui_domain_count(struct ui_domain *domain, unsigned events)
+{
 	bool counted = false;
 
-	/* Acquire, twice: partners are row_enter() and grow(). */
-	for (struct ui_row_links *links = &domain->rows; links; links = atomic_load_explicit(&links->next, memory_order_acquire)) {
+	pthread_mutex_lock(&domain->rows_lock);
+	for (struct ui_row_links *links = &domain->rows; links; links = links->next) {
 		for (unsigned i = 0; i < UI_ROW_LINKS; i++) {
-			struct ui_stats_row *row = atomic_load_explicit(&links->link[i].row, memory_order_acquire);
+			struct ui_stats_row *row = links->link[i].row;
 
 			if (!row)
 				continue;
-			ui_stats_add((_Atomic u64 *)(void *)((char *)row + at[event]));
+			count(row, events);
 			counted = true;
 		}
 	}
+	pthread_mutex_unlock(&domain->rows_lock);
 	if (!counted)
-		ui_stats_add((_Atomic u64 *)(void *)((char *)domain->iommu->detached + at[event]));
+		count(domain->iommu->detached, events);
 }

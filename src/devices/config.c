@@ -198,7 +198,7 @@ void ui_pci_config_write(struct ui_pci *pci, u32 offset, const void *buf, u32 n_
 	u32 n = offset < PCI_CFG_BYTES ? (u32)ui_min(n_bytes, PCI_CFG_BYTES - offset) : 0;
 	bool flr = false, was_master;
 
-	if (!n || !ui_pci_lock(pci))
+	if (!n || !ui_pci_lock_still(pci))
 		return;
 	was_master = ui_pci_bus_master(pci);
 	for (u32 i = 0; i < n; i++) {

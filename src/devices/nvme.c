@@ -25,7 +25,7 @@ static void image_close(struct ui_nvme *c)
 	c->image.ops = NULL;
 }
 
-int ui_nvme_sync(struct ui_nvme *c)
+int ui_nvme_sync(struct ui_nvme *c, bool away)
 {
 	int ret;
 
@@ -33,7 +33,11 @@ int ui_nvme_sync(struct ui_nvme *c)
 		return -EIO;
 	if (!c->image.dirty)
 		return 0;
+	if (away)
+		ui_pci_leave(c->pci);
 	ret = c->image.ops->flush(c->image.arg);
+	if (away)
+		ui_pci_return(c->pci);
 	c->image.dirty = false;
 	c->image.sync_failed = ret;
 	if (ret)
@@ -104,14 +108,17 @@ static void shut_down(struct ui_nvme *c)
 {
 	c->cur.busy = false;
 	if (c->image.ops)
-		ui_nvme_sync(c);
+		ui_nvme_sync(c, false);
 	c->csts |= NVME_CSTS_SHST_DONE;
 }
 
 static void cc_write(struct ui_nvme *c, u32 val)
 {
-	u32 was = c->cc, shn = val >> NVME_CC_SHN_SHIFT & 3;
+	u32 was, shn = val >> NVME_CC_SHN_SHIFT & 3;
 
+	/* A command that is about to reach the image does so before the reset or the shutdown. */
+	ui_pci_await(c->pci);
+	was = c->cc;
 	c->cc = val & NVME_CC_KNOWN;
 	if (!shn)
 		c->csts &= ~(u32)NVME_CSTS_SHST;
@@ -320,7 +327,7 @@ int ui_nvme_create(struct ui_pci *pci, const struct ui_nvme_file_options *file, 
 	c->own_image = !image;
 	if (image)
 		c->image = *image;
-	c->identity = hash(file->path);
+	c->identity = hash(file->path) ^ (u64)ui_dma_rid(c->port) * 0x9e3779b97f4a7c15; /* readers may share an image */
 	dev_reset(c);
 	*out = c;
 	return 0;

@@ -132,7 +132,7 @@ void ui_nvme_features_reset(struct ui_nvme *c)
 {
 	for (unsigned i = 0; i < NVME_N_FEATURES; i++)
 		c->features[i] = feature_default(i);
-	c->thresholds[0] = 0xffff;
+	c->thresholds[0] = NVME_KELVIN_WARM;
 	c->thresholds[1] = 0;
 	memset(c->no_coalescing, 0, sizeof(c->no_coalescing));
 	c->n_sqs = c->n_cqs = NVME_N_IO_QUEUES;
@@ -143,12 +143,12 @@ static bool feature_known(unsigned id)
 	return id < NVME_N_FEATURES && id != 0 && id != 3;
 }
 
-/* Which threshold: of the composite temperature, or of the only sensor, which is the same; -1: of none. */
-static int threshold_of(u32 cdw11)
+/* Which threshold of the composite temperature, over (0) or under: there is no other sensor, and 15 sets that of all. -1: none. */
+static int threshold_of(u32 cdw11, bool set)
 {
 	unsigned sensor = cdw11 >> 16 & 15, kind = cdw11 >> 20 & 3;
 
-	return kind > 1 || (sensor && sensor != 15) ? -1 : (int)kind;
+	return kind > 1 || (sensor && !(set && sensor == 15)) ? -1 : (int)kind;
 }
 
 u8 ui_nvme_critical_warning(const struct ui_nvme *c)
@@ -189,7 +189,7 @@ static u16 set_queues(struct ui_nvme *c, u32 val)
 /* Switching the cache off makes durable what is in it. */
 static u16 set_write_cache(struct ui_nvme *c, u32 val)
 {
-	if (!(val & 1) && ui_nvme_sync(c))
+	if (!(val & 1) && ui_nvme_sync(c, true))
 		return NVME_WRITE_FAULT;
 	c->features[NVME_FEAT_WRITE_CACHE] = val & 1;
 	return NVME_OK;
@@ -209,7 +209,7 @@ static u16 set_one(struct ui_nvme *c, unsigned id, u32 val)
 	case NVME_FEAT_WRITE_CACHE:
 		return set_write_cache(c, val);
 	case NVME_FEAT_TEMPERATURE:
-		threshold = threshold_of(val);
+		threshold = threshold_of(val, true);
 		if (threshold < 0)
 			return NVME_BAD_FIELD;
 		c->thresholds[threshold] = (u16)val;
@@ -248,7 +248,7 @@ static u16 set_features(struct ui_nvme *c, const struct ui_nvme_sqe *sqe)
 		if (sqe->nsid != NVME_NSID && sqe->nsid != NVME_ALL_NAMESPACES)
 			return NVME_BAD_NAMESPACE;
 	} else if (!all) {
-		return NVME_NOT_PER_NAMESPACE;
+		return sqe->nsid == NVME_NSID ? NVME_NOT_PER_NAMESPACE : NVME_BAD_NAMESPACE;
 	}
 	return set_one(c, id, sqe->cdw11);
 }
@@ -263,10 +263,10 @@ static u16 get_one(struct ui_nvme *c, unsigned id, u32 cdw11, bool initial)
 		c->cur.result = initial ? (NVME_N_IO_QUEUES - 1) * 0x10001u : (c->n_sqs - 1u) | (c->n_cqs - 1u) << 16;
 		break;
 	case NVME_FEAT_TEMPERATURE:
-		threshold = threshold_of(cdw11);
+		threshold = threshold_of(cdw11, false);
 		if (threshold < 0)
 			return NVME_BAD_FIELD;
-		c->cur.result = initial ? (threshold ? 0 : 0xffff) : c->thresholds[threshold];
+		c->cur.result = initial ? (threshold ? 0 : NVME_KELVIN_WARM) : c->thresholds[threshold];
 		break;
 	case NVME_FEAT_VECTOR:
 		if ((cdw11 & 0xffff) >= NVME_N_QUEUES)

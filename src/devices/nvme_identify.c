@@ -74,8 +74,8 @@ static void controller(const struct ui_nvme *c, u8 *d)
 	d[260] = 1 | 1 << 1; /* one firmware slot, read-only */
 	d[261] = 1 << 1 | 1 << 2; /* log of effects; lengths and offsets in full */
 	d[262] = NVME_N_ERRORS - 1;
-	put16(d + 266, 343); /* would be warm, would be critical */
-	put16(d + 268, 353);
+	put16(d + 266, NVME_KELVIN_WARM);
+	put16(d + 268, NVME_KELVIN_CRITICAL);
 	d[512] = NVME_SQE_LG2 << 4 | NVME_SQE_LG2;
 	d[513] = NVME_CQE_LG2 << 4 | NVME_CQE_LG2;
 	put32(d + 516, NVME_NSID);
@@ -164,6 +164,7 @@ static u64 log_smart(const struct ui_nvme *c, u8 *d)
 	put64(d + 48, data_units(c->blocks_written));
 	put64(d + 64, c->n_reads);
 	put64(d + 80, c->n_writes);
+	put64(d + 160, c->n_media_errors);
 	put64(d + 176, c->n_errors);
 	return SMART_BYTES;
 }

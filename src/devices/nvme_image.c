@@ -18,6 +18,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 enum { BLOCK_BYTES = 512 };
@@ -127,13 +128,44 @@ static int file_read(void *arg, void *buf, u64 n_bytes, u64 offset)
 	return transfer_error(n < 0 ? n : done, n_bytes);
 }
 
-/* Under the lock. A file that somebody cut must not grow again with a hole where data was. */
-static int still_whole(struct file *file)
+/* Under the lock, as what follows. A file that somebody cut must not grow again with a hole where data was. */
+static int still_whole(const struct file *file, struct stat *st)
 {
-	struct stat st;
-	int ret = ui_sys_fstat(file->fd, &st);
+	int ret = ui_sys_fstat(file->fd, st);
 
-	return ret ? ret : (u64)st.st_size < file->n_bytes ? -EIO : 0;
+	return ret ? ret : (u64)st->st_size < file->n_bytes ? -EIO : 0;
+}
+
+static int allocate(const struct file *file, int mode, u64 offset, u64 n_bytes)
+{
+	int ret;
+
+	do {
+		ret = ui_sys_fallocate(file->fd, mode | FALLOC_FL_KEEP_SIZE, offset, n_bytes);
+	} while (ret == -EINTR);
+	return ret == -ENOSYS ? -EOPNOTSUPP : ret;
+}
+
+/*
+ * A write that fails half-way would leave half of a command behind, so what can be known is known before: the limit on files,
+ * which would also raise a signal; and room on the disk where the file has holes. Where room cannot be asked for, it has to do without.
+ */
+static int make_room(const struct file *file, u64 offset, u64 n_bytes)
+{
+	struct rlimit limit;
+	struct stat st;
+	int ret = still_whole(file, &st);
+
+	if (!ret)
+		ret = ui_sys_getrlimit(0, RLIMIT_FSIZE, &limit);
+	if (ret)
+		return ret;
+	if (limit.rlim_cur < offset + n_bytes)
+		return -EFBIG;
+	if ((u64)st.st_blocks * BLOCK_BYTES >= file->n_bytes)
+		return 0;
+	ret = allocate(file, 0, offset, n_bytes);
+	return ret == -EOPNOTSUPP ? 0 : ret;
 }
 
 static int file_write(void *arg, const void *buf, u64 n_bytes, u64 offset)
@@ -142,7 +174,7 @@ static int file_write(void *arg, const void *buf, u64 n_bytes, u64 offset)
 	ssize_t done = 0, n;
 
 	ui_ownfd_lock();
-	n = still_whole(file);
+	n = make_room(file, offset, n_bytes);
 	while (!n || n == -EINTR || (n > 0 && (u64)done < n_bytes)) {
 		n = ui_sys_pwrite(file->fd, (const u8 *)buf + done, n_bytes - (u64)done, offset + (u64)done);
 		done += n > 0 ? n : 0;
@@ -159,7 +191,9 @@ static int file_flush(void *arg)
 	int ret;
 
 	ui_ownfd_lock();
-	ret = ui_sys_fdatasync(file->fd);
+	do {
+		ret = ui_sys_fdatasync(file->fd);
+	} while (ret == -EINTR);
 	ui_ownfd_unlock();
 	return ret;
 }
@@ -167,12 +201,13 @@ static int file_flush(void *arg)
 static int file_discard(void *arg, u64 offset, u64 n_bytes)
 {
 	struct file *file = arg;
+	struct stat st;
 	int ret;
 
 	ui_ownfd_lock();
-	ret = still_whole(file);
+	ret = still_whole(file, &st);
 	if (!ret)
-		ret = ui_sys_fallocate(file->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, n_bytes);
+		ret = allocate(file, FALLOC_FL_PUNCH_HOLE, offset, n_bytes);
 	ui_ownfd_unlock();
 	return ret;
 }

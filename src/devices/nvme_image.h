@@ -6,8 +6,8 @@
 #include "base/types.h"
 
 /*
- * All return 0 or a negative errno; a short transfer is -EIO. Ranges lie inside the image. Called with the function's lock
- * held, outside DMA sections.
+ * All return 0 or a negative errno; a short transfer is -EIO. Ranges lie inside the image. One call at a time, with the function's
+ * lock held or away from it, outside DMA sections.
  */
 struct ui_nvme_image_ops {
 	int (*read)(void *arg, void *buf, u64 n_bytes, u64 offset);

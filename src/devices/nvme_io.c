@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The namespace's commands. Data goes through a buffer of the largest transfer's size: a write reaches the image in one piece and only
- * when all of it has been read from the host, so that a command that cannot be carried out changes nothing.
+ * The namespace's commands. Data goes through a buffer of the largest transfer's size: a write reaches the image in one piece and
+ * only when all of it has been read from the host, so that a command that cannot be carried out changes nothing.
  */
 #include "devices/nvme_priv.h"
 
@@ -25,7 +25,7 @@ static bool finish(struct ui_nvme *c, u16 status)
 /* What a write's errno becomes. */
 static u16 write_status(int ret)
 {
-	return !ret ? NVME_OK : ret == -ENOSPC || ret == -EDQUOT ? NVME_CAPACITY : NVME_WRITE_FAULT;
+	return !ret ? NVME_OK : ret == -ENOSPC || ret == -EDQUOT || ret == -EFBIG ? NVME_CAPACITY : NVME_WRITE_FAULT;
 }
 
 /* The end of all that writes: with FUA, or without a cache, it is done when it is durable. */
@@ -34,7 +34,29 @@ static u16 settle(struct ui_nvme *c, bool fua)
 	c->image.dirty = true;
 	if (!fua && c->features[NVME_FEAT_WRITE_CACHE])
 		return NVME_OK;
-	return write_status(ui_nvme_sync(c));
+	return write_status(ui_nvme_sync(c, true));
+}
+
+/* The image's work, away from the lock. */
+static int image_read(struct ui_nvme *c, void *buf, u64 n_bytes, u64 offset)
+{
+	int ret;
+
+	ui_pci_leave(c->pci);
+	ret = c->image.ops->read(c->image.arg, buf, n_bytes, offset);
+	ui_pci_return(c->pci);
+	return ret;
+}
+
+static int image_write(struct ui_nvme *c, u64 n_bytes, u64 offset)
+{
+	int ret;
+
+	c->image.dirty = true;
+	ui_pci_leave(c->pci);
+	ret = c->image.ops->write(c->image.arg, c->bounce, n_bytes, offset);
+	ui_pci_return(c->pci);
+	return ret;
 }
 
 static u16 range_check(const struct ui_nvme *c, u64 lba, u64 n_blocks)
@@ -63,7 +85,7 @@ static u16 blocks(struct ui_nvme *c, bool has_data)
 
 static u16 flush(struct ui_nvme *c)
 {
-	return write_status(ui_nvme_sync(c));
+	return write_status(ui_nvme_sync(c, true));
 }
 
 /* ---- data ---- */
@@ -80,6 +102,14 @@ static bool slice(struct ui_nvme *c, bool to_host, u16 *status)
 	return *status || cur->done == cur->n_bytes;
 }
 
+/* What SMART tells: all that was read from the image for the host, compared or sent. */
+static u16 count_read(struct ui_nvme *c)
+{
+	c->n_reads++;
+	c->blocks_read += c->cur.n_bytes / NVME_BLOCK_BYTES;
+	return NVME_OK;
+}
+
 static bool io_read(struct ui_nvme *c)
 {
 	struct ui_nvme_cur *cur = &c->cur;
@@ -89,19 +119,15 @@ static bool io_read(struct ui_nvme *c)
 		status = blocks(c, true);
 		/* From the medium, not from a cache in front of it. */
 		if (!status && (cur->sqe.cdw12 & FUA))
-			status = write_status(ui_nvme_sync(c));
-		if (!status && c->image.ops->read(c->image.arg, c->bounce, cur->n_bytes, cur->offset))
+			status = write_status(ui_nvme_sync(c, true));
+		if (!status && image_read(c, c->bounce, cur->n_bytes, cur->offset))
 			status = NVME_READ_ERROR;
 		if (status)
 			return finish(c, status);
 	}
 	if (!slice(c, true, &status))
 		return false;
-	if (!status) {
-		c->n_reads++;
-		c->blocks_read += cur->n_bytes / NVME_BLOCK_BYTES;
-	}
-	return finish(c, status);
+	return finish(c, status ? status : count_read(c));
 }
 
 static bool io_write(struct ui_nvme *c)
@@ -120,8 +146,7 @@ static bool io_write(struct ui_nvme *c)
 		return false;
 	if (status)
 		return finish(c, status);
-	c->image.dirty = true;
-	status = write_status(c->image.ops->write(c->image.arg, c->bounce, cur->n_bytes, cur->offset));
+	status = write_status(image_write(c, cur->n_bytes, cur->offset));
 	if (status)
 		return finish(c, status);
 	c->n_writes++;
@@ -135,12 +160,12 @@ static u16 compare_blocks(struct ui_nvme *c)
 
 	for (u64 at = 0, n; at < c->cur.n_bytes; at += n) {
 		n = ui_min(c->cur.n_bytes - at, sizeof(block));
-		if (c->image.ops->read(c->image.arg, block, n, c->cur.offset + at))
+		if (image_read(c, block, n, c->cur.offset + at))
 			return NVME_READ_ERROR;
 		if (memcmp(block, c->bounce + at, n))
 			return NVME_COMPARE_FAILURE;
 	}
-	return NVME_OK;
+	return count_read(c);
 }
 
 static bool io_compare(struct ui_nvme *c)
@@ -150,7 +175,7 @@ static bool io_compare(struct ui_nvme *c)
 	if (!c->cur.done) {
 		status = blocks(c, true);
 		if (!status && (c->cur.sqe.cdw12 & FUA))
-			status = write_status(ui_nvme_sync(c));
+			status = write_status(ui_nvme_sync(c, true));
 		if (status)
 			return finish(c, status);
 	}
@@ -164,9 +189,14 @@ static bool io_compare(struct ui_nvme *c)
 /* A piece of the range at the image's @offset; -EOPNOTSUPP as the image says. Counts as a step's worth of work. */
 static int discard(struct ui_nvme *c, u64 offset, u64 n_bytes)
 {
+	int ret;
+
 	c->spent += SLICE_BYTES;
 	c->image.dirty = true;
-	return c->image.ops->discard(c->image.arg, offset, n_bytes);
+	ui_pci_leave(c->pci);
+	ret = c->image.ops->discard(c->image.arg, offset, n_bytes);
+	ui_pci_return(c->pci);
+	return ret;
 }
 
 static bool io_write_zeroes(struct ui_nvme *c)
@@ -188,7 +218,7 @@ static bool io_write_zeroes(struct ui_nvme *c)
 	if (ret == -EOPNOTSUPP) {
 		n = ui_min(n, NVME_MAX_BYTES);
 		memset(c->bounce, 0, n);
-		ret = c->image.ops->write(c->image.arg, c->bounce, n, cur->offset + cur->done);
+		ret = image_write(c, n, cur->offset + cur->done);
 	}
 	if (ret)
 		return finish(c, write_status(ret));

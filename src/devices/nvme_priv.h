@@ -38,6 +38,8 @@ enum {
 	NVME_ABORT_LIMIT = 3,                 /* 0-based, as told */
 	NVME_N_ERRORS = 64,
 	NVME_KELVIN = 313,                    /* it never gets warmer */
+	NVME_KELVIN_WARM = 343,               /* where it would warn, and where it would stop */
+	NVME_KELVIN_CRITICAL = 353,
 };
 #define NVME_ALL_NAMESPACES 0xffffffffu
 
@@ -116,12 +118,12 @@ struct ui_nvme {
 
 	struct ui_nvme_error errors[NVME_N_ERRORS];
 	u64 n_errors;
-	u64 blocks_read, blocks_written, n_reads, n_writes;
+	u64 blocks_read, blocks_written, n_reads, n_writes, n_media_errors;
 
 	struct ui_nvme_file_options file;
 	struct ui_nvme_image image;
 	bool own_image; /* opened by name, so closed with its owner */
-	u64 identity;   /* differs from image to image */
+	u64 identity;   /* differs from image to image, and from controller to controller */
 	u8 *bounce;     /* NVME_MAX_BYTES */
 };
 
@@ -137,8 +139,8 @@ UI_ALWAYS_INLINE bool ui_nvme_running(const struct ui_nvme *c)
 {
 	return (c->csts & (NVME_CSTS_RDY | NVME_CSTS_CFS | NVME_CSTS_SHST)) == NVME_CSTS_RDY;
 }
-/* Everything written before is durable; 0 or a negative errno. */
-int ui_nvme_sync(struct ui_nvme *c);
+/* Everything written before is durable; 0 or a negative errno. @away: away from the lock, as all of the image's work in a step. */
+int ui_nvme_sync(struct ui_nvme *c, bool away);
 
 /* nvme_queue.c */
 bool ui_nvme_step(void *state);

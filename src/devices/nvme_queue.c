@@ -151,11 +151,12 @@ static void events_tell(struct ui_nvme *c)
 static bool may_pass(u16 status)
 {
 	return status == NVME_DATA_TRANSFER || status == NVME_INTERNAL || status == NVME_ABORT_REQUESTED || status == NVME_CAPACITY ||
-	       status == NVME_WRITE_FAULT || status == NVME_READ_ERROR;
+	       status == NVME_WRITE_FAULT || status == NVME_READ_ERROR || status == NVME_AER_LIMIT;
 }
 
 u16 ui_nvme_error(struct ui_nvme *c, u16 sqid, u16 cid, u32 nsid, u64 lba, u16 status)
 {
+	c->n_media_errors += status == NVME_WRITE_FAULT || status == NVME_READ_ERROR;
 	if (status && !may_pass(status))
 		status |= NVME_DNR;
 	status |= NVME_MORE;

@@ -4,26 +4,81 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "base/sys.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+enum { MAX_YIELDS = 256 };
+
 static _Thread_local char thread_mark;
+
+static void hold(struct ui_pci *pci)
+{
+	atomic_store_explicit(&pci->holder, (uintptr_t)&thread_mark, memory_order_relaxed);
+}
+
+static void let_go(struct ui_pci *pci)
+{
+	atomic_store_explicit(&pci->holder, 0, memory_order_relaxed);
+}
 
 bool ui_pci_lock(struct ui_pci *pci)
 {
 	if (atomic_load_explicit(&pci->holder, memory_order_relaxed) == (uintptr_t)&thread_mark)
 		return false;
-	pthread_mutex_lock(&pci->lock);
-	atomic_store_explicit(&pci->holder, (uintptr_t)&thread_mark, memory_order_relaxed);
+	if (pthread_mutex_trylock(&pci->lock)) {
+		atomic_fetch_add_explicit(&pci->n_queued, 1, memory_order_relaxed);
+		pthread_mutex_lock(&pci->lock);
+		atomic_fetch_sub_explicit(&pci->n_queued, 1, memory_order_relaxed);
+	}
+	hold(pci);
 	return true;
 }
 
 void ui_pci_unlock(struct ui_pci *pci)
 {
-	atomic_store_explicit(&pci->holder, 0, memory_order_relaxed);
+	let_go(pci);
 	pthread_mutex_unlock(&pci->lock);
+}
+
+void ui_pci_leave(struct ui_pci *pci)
+{
+	if (pci->n_awaiting)
+		return;
+	pci->away = true;
+	ui_pci_unlock(pci);
+}
+
+void ui_pci_return(struct ui_pci *pci)
+{
+	if (!ui_pci_lock(pci))
+		return; /* it did not leave */
+	pci->away = false;
+	if (pci->n_awaiting)
+		pthread_cond_broadcast(&pci->back);
+}
+
+void ui_pci_await(struct ui_pci *pci)
+{
+	pci->n_awaiting++;
+	while (pci->away) {
+		atomic_fetch_add_explicit(&pci->n_queued, 1, memory_order_relaxed);
+		let_go(pci);
+		pthread_cond_wait(&pci->back, &pci->lock);
+		atomic_fetch_sub_explicit(&pci->n_queued, 1, memory_order_relaxed);
+		hold(pci);
+	}
+	pci->n_awaiting--;
+}
+
+bool ui_pci_lock_still(struct ui_pci *pci)
+{
+	if (!ui_pci_lock(pci))
+		return false;
+	ui_pci_await(pci);
+	return true;
 }
 
 /* What a model promises about itself; a broken promise is a programmer's error. */
@@ -67,6 +122,7 @@ struct ui_pci *ui_pci_create(const struct ui_pci_model *model, const char *optio
 	if (!pci)
 		return NULL;
 	pthread_mutex_init(&pci->lock, NULL);
+	pthread_cond_init(&pci->back, NULL);
 	pci->model = model;
 	pci->pasid_bits = pasid_bits;
 	pci->port = port;
@@ -94,6 +150,7 @@ void ui_pci_destroy(struct ui_pci *pci)
 	ui_assert(!pci->claimed);
 	if (pci->created)
 		pci->model->destroy(pci->state);
+	pthread_cond_destroy(&pci->back);
 	pthread_mutex_destroy(&pci->lock);
 	ui_free(pci->msix_table);
 	ui_free(pci->msix_pba);
@@ -231,7 +288,7 @@ bool ui_pci_claim(struct ui_pci *pci, const struct ui_pci_sink *sink)
 	char err[768];
 	bool free;
 
-	if (!ui_pci_lock(pci))
+	if (!ui_pci_lock_still(pci))
 		return false;
 	free = !pci->claimed;
 	if (free && pci->model->open && pci->model->open(pci->state, err, sizeof(err))) {
@@ -249,7 +306,7 @@ bool ui_pci_claim(struct ui_pci *pci, const struct ui_pci_sink *sink)
 
 void ui_pci_unclaim(struct ui_pci *pci)
 {
-	if (!ui_pci_lock(pci))
+	if (!ui_pci_lock_still(pci))
 		return;
 	pci->claimed = false;
 	if (pci->model->close)
@@ -263,7 +320,7 @@ int ui_pci_open(struct ui_pci *pci, char *err, size_t err_bytes)
 
 	if (!pci->model->open)
 		return 0;
-	if (!ui_pci_lock(pci))
+	if (!ui_pci_lock_still(pci))
 		return -EDEADLK;
 	ret = pci->model->open(pci->state, err, err_bytes);
 	ui_pci_unlock(pci);
@@ -445,7 +502,7 @@ void ui_pci_reset_locked(struct ui_pci *pci)
 
 void ui_pci_reset(struct ui_pci *pci)
 {
-	if (!ui_pci_lock(pci))
+	if (!ui_pci_lock_still(pci))
 		return;
 	ui_pci_reset_locked(pci);
 	ui_pci_unlock(pci);
@@ -455,7 +512,7 @@ void ui_pci_reset_restore(struct ui_pci *pci)
 {
 	u8 saved[PCI_CFG_BYTES];
 
-	if (!ui_pci_lock(pci))
+	if (!ui_pci_lock_still(pci))
 		return;
 	memcpy(saved, pci->cfg, sizeof(saved));
 	/* Woken first: a function that sleeps cannot be reset. */
@@ -473,7 +530,10 @@ bool ui_pci_step(struct ui_pci *pci)
 {
 	bool more;
 
-	if (!ui_pci_lock(pci))
+	/* Steps follow each other closely, and a mutex knows no turns: without this a register access waits until all work is done. */
+	for (unsigned i = 0; i < MAX_YIELDS && atomic_load_explicit(&pci->n_queued, memory_order_relaxed); i++)
+		ui_sys_yield();
+	if (!ui_pci_lock_still(pci))
 		return false;
 	more = ui_pci_bus_master(pci) && pci->model->step(pci->state);
 	ui_pci_unlock(pci);

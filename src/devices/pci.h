@@ -4,7 +4,8 @@
  * ui_pci keeps configuration space (capabilities, BAR registers, command), MSI-X table and interrupt routing, so that the next
  * device is one file: registers, step, reset.
  *
- * Threads: a function has one lock, held around every model callback; the model takes none. Nothing here starts a thread.
+ * Threads: a function has one lock, held around every model callback; the model takes none, but its step() may let go of it around
+ * file I/O: ui_pci_leave(). Nothing here starts a thread.
  * An access to the function's registers from inside its own model (a ring that points into its own BAR, say, where an
  * embedder made the BAR a piece of its memory object) is answered by nobody: false.
  */
@@ -129,6 +130,14 @@ bool ui_pci_bus_master(const struct ui_pci *pci);
 /* The enable bit of the PASID capability: without it the function must not use PASIDs. */
 bool ui_pci_pasid_enabled(const struct ui_pci *pci);
 void ui_pci_wake(struct ui_pci *pci);
+/*
+ * From step() only, around what may take long and touches neither the model's state nor memory by DMA: others get at registers
+ * meanwhile. What changes configuration space, resets, opens or closes waits until the model is back, as does ui_pci_await(): for
+ * register callbacks that must not meet a step half-way. It may let other register callbacks in.
+ */
+void ui_pci_leave(struct ui_pci *pci);
+void ui_pci_return(struct ui_pci *pci);
+void ui_pci_await(struct ui_pci *pci);
 /* How interrupts are sent just now, and with how many vectors. */
 enum ui_pci_irq_mode ui_pci_irq_state(const struct ui_pci *pci, unsigned *n_vectors);
 /* Message @vector if MSI-X or MSI is enabled by whoever owns the function, else nothing. */

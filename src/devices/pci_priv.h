@@ -35,6 +35,12 @@ struct ui_pci {
 	bool pin_raw;  /* the model's level, whatever the gates say */
 	bool pin_sent; /* the level last told */
 
+	bool away;           /* step() has let go of the lock and will be back */
+	unsigned n_awaiting; /* threads in ui_pci_await(): it does not go again before them */
+	pthread_cond_t back; /* with lock: away became false */
+	/* Threads that stand at the lock or wait for the model to be back. Relaxed: who is overlooked waits for one more step. */
+	_Atomic unsigned n_queued;
+
 	struct ui_pci_env env;
 	bool claimed;
 	struct ui_pci_sink sink; /* while claimed */
@@ -43,6 +49,8 @@ struct ui_pci {
 /* False when this thread already holds the lock: a register access by the function's own DMA. */
 bool ui_pci_lock(struct ui_pci *pci);
 void ui_pci_unlock(struct ui_pci *pci);
+/* As ui_pci_lock(), and no step is half-way. */
+bool ui_pci_lock_still(struct ui_pci *pci);
 
 /* config.c */
 void ui_pci_config_build(struct ui_pci *pci);

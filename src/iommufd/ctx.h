@@ -205,8 +205,9 @@ void ui_access_obj_destroy(struct ui_access_obj *obj);
 
 /* What stands behind them is a struct ui_dmabuf. */
 extern const struct ui_iommufd_file_ops ui_dmabuf_file_ops;
-/* A new dma-buf of @n_bytes (whole pages, not 0) as a descriptor of the caller's; -EOPNOTSUPP without env.file_new; -ENOMEM, -EMFILE. */
-int ui_dmabuf_fd_new(struct ui_iommufd *ctx, u64 n_bytes);
+/* A new dma-buf of @n_bytes (whole pages, not 0) as a descriptor of the caller's, which (@on_exec) stays open on exec if the caller is
+ * this process; -EOPNOTSUPP without env.file_new; -ENOMEM, -EMFILE. */
+int ui_dmabuf_fd_new(struct ui_iommufd *ctx, u64 n_bytes, bool on_exec);
 /* 0; -EBADF; -EINVAL @fd is something else; -EDEADLK as ui_dmabuf_revoke(). */
 int ui_dmabuf_fd_revoke(struct ui_iommufd *ctx, int fd, bool revoked);
 

@@ -44,27 +44,7 @@ static const struct row rows[] = {
 
 static_assert(ui_array_size(rows) == UI_UAPI_END - UI_UAPI_DESTROY, "a row for each number");
 
-enum { CMD_MAX_BYTES = 64, CHUNK_BYTES = 512 };
-
-/* What a newer caller knows and we do not must be zero: -E2BIG. */
-static int check_tail(u64 addr, u64 n_bytes)
-{
-	u8 chunk[CHUNK_BYTES];
-
-	while (n_bytes) {
-		size_t n = n_bytes < CHUNK_BYTES ? (size_t)n_bytes : CHUNK_BYTES;
-
-		if (ui_user_read(chunk, addr, n))
-			return -EFAULT;
-		for (size_t i = 0; i < n; i++) {
-			if (chunk[i])
-				return -E2BIG;
-		}
-		addr += n;
-		n_bytes -= n;
-	}
-	return 0;
-}
+enum { CMD_MAX_BYTES = 64 };
 
 int ui_iommufd_read_cmd(u64 arg, u32 min_bytes, u32 known_bytes, void *cmd, u32 *user_bytes)
 {
@@ -78,7 +58,7 @@ int ui_iommufd_read_cmd(u64 arg, u32 min_bytes, u32 known_bytes, void *cmd, u32 
 	if (n < min_bytes)
 		return -EINVAL;
 	if (n > known_bytes) {
-		ret = check_tail(arg + known_bytes, n - known_bytes);
+		ret = ui_user_zeros(arg + known_bytes, n - known_bytes);
 		if (ret)
 			return ret;
 		n = known_bytes;

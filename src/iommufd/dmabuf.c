@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <sys/mman.h>
 
-enum { GET_FD_FLAGS = 1 }; /* F_GETFD */
+enum { GET_FD_FLAGS = 1, SET_FD_FLAGS = 2 }; /* F_GETFD, F_SETFD */
 
 static void release(void *obj)
 {
@@ -35,7 +35,7 @@ static int lay(struct ui_dmabuf *dmabuf, int fd)
 	return 0;
 }
 
-int ui_dmabuf_fd_new(struct ui_iommufd *ctx, u64 n_bytes)
+int ui_dmabuf_fd_new(struct ui_iommufd *ctx, u64 n_bytes, bool on_exec)
 {
 	struct ui_dmabuf *dmabuf;
 	int fd, ret;
@@ -53,6 +53,9 @@ int ui_dmabuf_fd_new(struct ui_iommufd *ctx, u64 n_bytes)
 		ui_dmabuf_put(dmabuf);
 		return ret;
 	}
+	/* Another process's descriptors are its own to change. */
+	if (on_exec && !ui_caller())
+		ui_sys_fcntl(fd, SET_FD_FLAGS, 0);
 	return fd;
 }
 

@@ -14,6 +14,9 @@
 
 static_assert(UI_PROT_READ == 1 && UI_PROT_WRITE == 2 && UI_PROT_EXEC == 4 && UI_PROT_PRIV == 8, "perm of the user API");
 
+/* Requests of a queue that wait for the last one of their group: what a device that never ends its groups may cost. */
+enum { PARTIAL_MAX = 4096 };
+
 struct ui_fault_queue {
 	struct ui_obj obj;
 	struct ui_iommufd *ctx;
@@ -23,6 +26,7 @@ struct ui_fault_queue {
 	bool closed;            /* lock: no descriptor any more */
 	bool readable;          /* lock: as the descriptor shows it */
 	struct ui_list partial; /* lock: struct group whose last request has not come */
+	size_t n_partial;       /* lock: requests in them */
 	struct ui_list deliver; /* lock: complete, to be read; first in, first out */
 	struct ui_ids cookies;  /* mutex: read, to be answered */
 };
@@ -121,11 +125,15 @@ static int report(void *arg, const struct ui_page_request *request)
 	if (!ui_device_user(request->dev))
 		return -ENODEV;
 	pthread_mutex_lock(&queue->lock);
+	if (!request->last && queue->n_partial == PARTIAL_MAX)
+		goto out;
 	group = partial_get(queue, hwpt, request);
 	if (group)
 		ret = group_add(group, request);
+	queue->n_partial += !ret && !request->last;
 	if (group && request->last) {
 		ui_list_del(&group->link);
+		queue->n_partial -= group->n - !ret;
 		if (!ret)
 			ui_list_add_tail(&queue->deliver, &group->link);
 		else
@@ -134,6 +142,7 @@ static int report(void *arg, const struct ui_page_request *request)
 		queue->readable &= ret != 0;
 		show_readable(queue);
 	}
+out:
 	pthread_mutex_unlock(&queue->lock);
 	return ret;
 }
@@ -178,6 +187,8 @@ void ui_fault_forget(struct ui_hwpt *hwpt, struct ui_device *dev, u32 pasid)
 	pthread_mutex_lock(&queue->lock);
 	gather(&queue->deliver, &answer, hwpt, dev, pasid);
 	gather(&queue->partial, &drop, hwpt, dev, pasid);
+	ui_list_for_each(item, &drop)
+		queue->n_partial -= ui_container_of(item, struct group, link)->n;
 	show_readable(queue);
 	pthread_mutex_unlock(&queue->lock);
 	pthread_mutex_unlock(&queue->mutex);

@@ -261,28 +261,11 @@ struct bitmap {
 	unsigned page_lg2;
 };
 
-static int set_bits(u64 at, u8 bits)
-{
-	u8 byte;
-
-	if (ui_user_read(&byte, at, 1))
-		return -EFAULT;
-	byte |= bits;
-	return ui_user_write(at, &byte, 1);
-}
-
 static int bitmap_set(void *arg, u64 start, u64 last)
 {
 	const struct bitmap *map = arg;
-	u64 first = (start - map->iova) >> map->page_lg2, end = (last - map->iova) >> map->page_lg2;
-	u64 byte = map->uptr + first / 8, end_byte = map->uptr + end / 8;
-	u8 head = (u8)(0xff << first % 8), tail = (u8)(0xff >> (7 - end % 8));
 
-	if (byte == end_byte)
-		return set_bits(byte, head & tail);
-	if (set_bits(byte, head) || set_bits(end_byte, tail))
-		return -EFAULT;
-	return ui_user_fill(byte + 1, 0xff, end_byte - byte - 1);
+	return ui_user_set_bits(map->uptr, (start - map->iova) >> map->page_lg2, (last - map->iova) >> map->page_lg2);
 }
 
 static int check_bitmap(const struct ui_uapi_hwpt_get_dirty_bitmap *cmd, u64 alignment)

@@ -38,6 +38,8 @@ struct ui_iommufd_env {
 	 * after pinned() was told of them, by the same thread. NULL: ui_safe_probe().
 	 */
 	int (*pin)(void *arg, u64 va, u64 n_bytes, bool write);
+	/* Are these bytes all registers of a device, if pin() says yes to such? Nobody pays for them. NULL: never. */
+	bool (*registers)(void *arg, u64 va, u64 n_bytes);
 	/*
 	 * A range of whole pages of user memory begins or stops being in use by devices: whoever watches munmap wants to know. Ranges of
 	 * different mappings overlap, so count; each "begins" is followed by one "stops" for the same pages, in other pieces perhaps, and

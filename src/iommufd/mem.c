@@ -94,9 +94,13 @@ const struct ui_pages_ops ui_iommufd_pages_ops = { .pin = pin, .copy = copy, .he
 /* Who pays for what is pinned of @pages, and against which limit, is settled when it is mapped. */
 static int set_payer(struct ui_iommufd *ctx, struct ui_pages *pages)
 {
-	struct ui_payer *payer = ui_payer_get(ctx->account);
 	enum ui_account_mode mode = ctx->rlimit_by_process ? UI_ACCOUNT_PROCESS : UI_ACCOUNT_USER;
+	const struct ui_pages_cfg *cfg = &pages->cfg;
+	struct ui_payer *payer;
 
+	if (cfg->movable && ctx->env.registers && ctx->env.registers(ctx->env.arg, cfg->addr, cfg->n_bytes))
+		return 0;
+	payer = ui_payer_get(ctx->account);
 	if (!payer)
 		return -ENOMEM;
 	ui_pages_set_payer(pages, payer, ui_iommufd_capable(ctx, CAP_IPC_LOCK) ? UI_ACCOUNT_NONE : mode);

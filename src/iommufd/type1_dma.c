@@ -105,31 +105,6 @@ static int map_dma(struct ui_iommufd *ctx, u64 arg)
 
 /* --- Dirty pages --- */
 
-static int set_bits(u64 uptr, u8 bits)
-{
-	u8 byte;
-
-	if (ui_user_read(&byte, uptr, 1))
-		return -EFAULT;
-	byte |= bits;
-	return ui_user_write(uptr, &byte, 1);
-}
-
-/* Sets the bits [@first, @last] of the caller's bitmap. */
-static int set_range(u64 uptr, u64 first, u64 last)
-{
-	u8 head = (u8)(0xff << (first & 7)), tail = (u8)(0xff >> (7 - (last & 7)));
-	u64 start = first >> 3, end = last >> 3;
-	int ret;
-
-	if (start == end)
-		return set_bits(uptr + start, head & tail);
-	ret = set_bits(uptr + start, head);
-	if (!ret)
-		ret = ui_user_fill(uptr + start + 1, 0xff, end - start - 1);
-	return ret ? ret : set_bits(uptr + end, tail);
-}
-
 /* The size of the bitmap must do for @size bytes of pages; its page size is the one there is. */
 static int check_bitmap(const struct ui_uapi_vfio_bitmap *bitmap, u64 size)
 {
@@ -163,7 +138,7 @@ static int do_get_bitmap(struct ui_type1 *t, const struct ui_uapi_vfio_dirty_get
 	if (get->bitmap.pgsize != page || ((get->iova | get->size) & (page - 1)) || !t->tracking || !covers_whole(t, get->iova, last))
 		return -EINVAL;
 	for (bool more = ui_ivl_first(&t->maps, get->iova, &item); more && !ret && item.start <= last; more = ui_ivl_next(&t->maps, &item))
-		ret = set_range(get->bitmap.data, (item.start - get->iova) / page, (item.last - get->iova) / page);
+		ret = ui_user_set_bits(get->bitmap.data, (item.start - get->iova) / page, (item.last - get->iova) / page);
 	return ret;
 }
 
@@ -265,7 +240,7 @@ static int remove_range(struct ui_type1 *t, u64 iova, u64 last, const struct ui_
 		if (item.start < iova)
 			break;
 		if (bitmap)
-			ret = set_range(bitmap->data, (item.start - iova) / page, (item.last - iova) / page);
+			ret = ui_user_set_bits(bitmap->data, (item.start - iova) / page, (item.last - iova) / page);
 		if (!ret)
 			ret = remove_map(t, &item);
 		if (ret)

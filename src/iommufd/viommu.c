@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/bits.h"
 #include "base/ownfd.h"
+#include "base/rwlock.h"
 #include "base/sys.h"
 
 #include <errno.h>
@@ -188,7 +189,7 @@ static void viommu_init(struct ui_viommu_obj *viommu, struct ui_iommufd *ctx, st
 	viommu->viommu = (struct ui_viommu){
 		.host = &host, .iommu = ui_domain_iommu(parent->domain), .parent = parent->domain, .type = type
 	};
-	pthread_rwlock_init(&viommu->vdevices_lock, NULL);
+	ui_rwlock_init(&viommu->vdevices_lock);
 	pthread_mutex_init(&viommu->events_lock, NULL);
 	pthread_mutex_init(&viommu->queues_lock, NULL);
 	ui_list_init(&viommu->veventqs);

@@ -74,6 +74,12 @@ static int device_create(struct ui_machine *machine, const struct ui_machine_dev
 
 int ui_machine_create(const struct ui_machine_desc *desc, struct ui_machine **out, char *err, size_t err_bytes)
 {
+	return ui_machine_create_counting(desc, NULL, 0, out, err, err_bytes);
+}
+
+int ui_machine_create_counting(const struct ui_machine_desc *desc, struct ui_stats *stats, u32 n_stats, struct ui_machine **out,
+			       char *err, size_t err_bytes)
+{
 	const struct ui_driver_ops *driver = ui_driver_find(driver_of(desc->kind));
 	struct ui_machine *machine;
 	int ret = 0;
@@ -90,6 +96,8 @@ int ui_machine_create(const struct ui_machine_desc *desc, struct ui_machine **ou
 	machine->iommu = machine->mem ? ui_iommu_create(driver, machine->mem) : NULL;
 	if (!machine->iommu)
 		ret = -ENOMEM;
+	else if (stats)
+		ui_iommu_set_stats(machine->iommu, stats, n_stats);
 	for (unsigned i = 0; !ret && i < desc->n_devices; i++) {
 		machine->n_devices++;
 		ret = device_create(machine, &desc->devices[i], &machine->devices[i], err, err_bytes);

@@ -25,7 +25,12 @@ struct ui_machine {
 	struct ui_machine_pci devices[UI_MACHINE_MAX_DEVICES];
 };
 
-/* Everything @desc asks for, or nothing. 0 with *@out; -ENOMEM, -EINVAL with one line for the user in @err. */
+/*
+ * Everything @desc asks for, or nothing. 0 with *@out; -ENOMEM, -EINVAL with one line for the user in @err. What the devices do counts
+ * in @stats, which outlives the machine and has room for @n_stats of them; NULL: nobody asks.
+ */
+int ui_machine_create_counting(const struct ui_machine_desc *desc, struct ui_stats *stats, u32 n_stats, struct ui_machine **out,
+			       char *err, size_t err_bytes);
 int ui_machine_create(const struct ui_machine_desc *desc, struct ui_machine **out, char *err, size_t err_bytes);
 /* Nothing is open, bound or mapped any more. NULL is a no-op. */
 void ui_machine_destroy(struct ui_machine *machine);

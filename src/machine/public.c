@@ -2,15 +2,11 @@
 /* The public face of machine descriptions: include/uiommu/machine.h. */
 #include <uiommu/machine.h>
 
-#include "machine/desc.h"
 #include "machine/instance.h"
+#include "machine/public.h"
 
 #include <errno.h>
 #include <stdlib.h>
-
-struct uiommu_machine {
-	struct ui_machine_desc desc;
-};
 
 struct uiommu_machine *uiommu_machine_new(void)
 {

@@ -6,6 +6,7 @@
 #include "mock/priv.h"
 
 #include <errno.h>
+#include <fcntl.h>
 
 #define CMD_TEST (UI_UAPI_TYPE | 0xa0u)
 enum { TEST_CMD_MIN = 68 };
@@ -59,7 +60,7 @@ static long dmabuf_get(struct ui_mock_call *call)
 
 	if (!length || length > DMABUF_MAX_BYTES)
 		return -EINVAL;
-	return ui_dmabuf_fd_new(call->ctx, ui_align_up(length, UI_PAGE_BYTES));
+	return ui_dmabuf_fd_new(call->ctx, ui_align_up(length, UI_PAGE_BYTES), !(call->cmd.dmabuf_get.open_flags & O_CLOEXEC));
 }
 
 static long dmabuf_revoke(struct ui_mock_call *call)

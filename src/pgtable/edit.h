@@ -30,7 +30,7 @@ u64 *ui_pt_pool_take(struct ui_pt_pool *pool);
 struct ui_pt_cursor {
 	u64 *table[UI_PT_MAX_LEVELS];
 	unsigned level;
-	u64 iova, end;
+	u64 iova, end; /* counted from the base, so that an end never wraps to 0 */
 };
 
 UI_ALWAYS_INLINE u64 *ui_pt_host(const struct ui_pt *pt, u64 pa)
@@ -43,7 +43,7 @@ UI_ALWAYS_INLINE u64 ui_pt_pa(const struct ui_pt *pt, const u64 *host)
 	return (u64)((uintptr_t)host - pt->delta);
 }
 
-/* Last input address that can be mapped. */
+/* Last input address that can be mapped, counted from the base. */
 UI_ALWAYS_INLINE u64 ui_pt_limit(const struct ui_walk_cfg *c)
 {
 	return ui_mask_lg2(c->sign_extend ? c->ia_bits - 1u : c->ia_bits);
@@ -246,6 +246,7 @@ UI_ALWAYS_INLINE int ui_pt_map_with(const struct ui_pt_fmt *f, struct ui_pt *pt,
 	ret = f->attrs(&pt->cfg, prot, &attrs);
 	if (ret)
 		return ret;
+	iova -= ui_pt_base(f, &c);
 	if (!ui_range_last(iova, length, &last) || last > ui_pt_limit(&c) || !ui_range_last(oa, length, &oa_last) ||
 	    oa_last > ui_mask_lg2(c.oa_bits))
 		return -ERANGE;
@@ -421,14 +422,17 @@ UI_ALWAYS_INLINE u64 ui_pt_remove(const struct ui_pt_fmt *f, const struct ui_wal
 	return removed;
 }
 
-/* The part of [@start, @last] that can be mapped, as [*@start, *@end). 0; -EINVAL; 1: no part. */
-UI_ALWAYS_INLINE int ui_pt_clip(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c, u64 start, u64 last, u64 *end)
+/* The part of [*@start, @last] that can be mapped, as [*@start, *@end) from the base. 0; -EINVAL; 1: no part. */
+UI_ALWAYS_INLINE int ui_pt_clip(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c, u64 *start, u64 last, u64 *end)
 {
-	if (start > last || ((start | (last + 1)) & (ui_pt_size(f, c, 0) - 1)))
+	u64 base = ui_pt_base(f, c), limit = base + ui_pt_limit(c);
+
+	if (*start > last || ((*start | (last + 1)) & (ui_pt_size(f, c, 0) - 1)))
 		return -EINVAL;
-	if (start > ui_pt_limit(c))
+	if (*start > limit || last < base)
 		return 1;
-	*end = ui_min(last, ui_pt_limit(c)) + 1;
+	*end = ui_min(last, limit) - base + 1;
+	*start = ui_max(*start, base) - base;
 	return 0;
 }
 
@@ -438,7 +442,7 @@ UI_ALWAYS_INLINE s64 ui_pt_unmap_with(const struct ui_pt_fmt *f, struct ui_pt *p
 	const struct ui_walk_cfg c = ui_pt_view(pt);
 	struct ui_pt_cursor cur;
 	u64 end;
-	int ret = ui_pt_clip(f, &c, start, last, &end);
+	int ret = ui_pt_clip(f, &c, &start, last, &end);
 
 	if (ret)
 		return ret < 0 ? ret : 0;
@@ -457,14 +461,14 @@ UI_ALWAYS_INLINE s64 ui_pt_unmap_with(const struct ui_pt_fmt *f, struct ui_pt *p
 UI_ALWAYS_INLINE int ui_pt_repoint_with(const struct ui_pt_fmt *f, struct ui_pt *pt, u64 start, u64 last, u64 oa)
 {
 	const struct ui_walk_cfg c = ui_pt_view(pt);
-	u64 end, at_iova, oa_last, *at;
+	u64 end, at_iova, oa_last, *at, n_bytes = last - start + 1;
 	struct ui_pt_cursor cur;
 	unsigned level;
-	int ret = ui_pt_clip(f, &c, start, last, &end);
+	int ret = ui_pt_clip(f, &c, &start, last, &end);
 
 	if (ret < 0 || (oa & (ui_pt_size(f, &c, 0) - 1)))
 		return -EINVAL;
-	if (ret || end - 1 != last || !ui_range_last(oa, end - start, &oa_last) || oa_last > ui_mask_lg2(c.oa_bits))
+	if (ret || end - start != n_bytes || !ui_range_last(oa, end - start, &oa_last) || oa_last > ui_mask_lg2(c.oa_bits))
 		return -ERANGE;
 	ui_pt_start(pt, &cur, start, end);
 	ret = ui_pt_cut_ends(f, &c, pt, &cur, UI_PT_SPLIT);

@@ -34,6 +34,7 @@ struct ui_pt_fmt {
 	u8 max_levels;
 	bool table_accessed; /* table entries carry an accessed bit, set on the way down */
 	bool access_fault;   /* a leaf whose accessed bit is clear faults when the walker does not set it */
+	bool upper_half;     /* tables may serve the last addresses instead of the first */
 	enum ui_walk_status range_status; /* of an input address out of range */
 
 	/* Geometry, at init and before a foreign walk only. */
@@ -125,6 +126,12 @@ UI_ALWAYS_INLINE u64 ui_pt_index(const struct ui_pt_fmt *f, const struct ui_walk
 	return (iova >> ui_pt_shift(f, c, level)) & ui_mask_lg2(ui_pt_index_lg2(f, c, level));
 }
 
+/* First input address. The algorithms count from there; callers need not know. */
+UI_ALWAYS_INLINE u64 ui_pt_base(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c)
+{
+	return f->upper_half && c->upper ? ~ui_mask_lg2(c->ia_bits) : 0;
+}
+
 /* Bytes of a table below the top. */
 UI_ALWAYS_INLINE u64 ui_pt_table_bytes(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c)
 {
@@ -142,6 +149,7 @@ UI_ALWAYS_INLINE struct ui_walk_cfg ui_pt_view(const struct ui_pt *pt)
 		.top_level = pt->top_level,
 		.top_lg2 = pt->top_lg2,
 		.sign_extend = pt->cfg.sign_extend,
+		.upper = pt->cfg.upper,
 		.set_accessed = true,
 		.set_dirty = pt->cfg.dirty_track,
 		.write_protect = true,

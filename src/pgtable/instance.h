@@ -30,7 +30,7 @@
 	}													\
 	static enum ui_walk_status id##_op_walk(const struct ui_pt *pt, u64 iova, unsigned access, struct ui_walk *out) \
 	{													\
-		if (ui_unlikely(!ui_pt_is_usual(&(f), pt, iova)))						\
+		if ((f).max_levels <= 3 || ui_unlikely(iova >= pt->usual_end))					\
 			return id##_walk_any(pt, iova, access, out);						\
 		return ui_pt_walk_usual(&(f), pt, iova, access, out);						\
 	}													\

@@ -3,6 +3,7 @@
 
 #include "pgtable/fmt.h"
 #include "pgtable/scan.h"
+#include "pgtable/walk.h"
 
 static const struct ui_pt_instance *const instances[UI_PT_N_FORMATS] = {
 	[UI_PT_TOY] = &ui_pt_instance_toy,
@@ -31,7 +32,8 @@ u64 ui_pt_page_sizes(const struct ui_pt_cfg *cfg)
 	u8 top_level, top_lg2;
 	u64 sizes = 0;
 
-	if ((f->granule_lg2 && cfg->granule_lg2 != f->granule_lg2) || !f->geometry(cfg, &top_level, &top_lg2))
+	if ((f->granule_lg2 && cfg->granule_lg2 != f->granule_lg2) || (cfg->upper && !f->upper_half) ||
+	    !f->geometry(cfg, &top_level, &top_lg2))
 		return 0;
 	for (unsigned level = 0; level <= top_level && f->leaf_level(c.granule_lg2, level); level++)
 		sizes |= ui_pt_size(f, &c, level);
@@ -74,6 +76,7 @@ int ui_pt_init(struct ui_pt *pt, const struct ui_pt_cfg *cfg)
 		return -EINVAL;
 	*pt = (struct ui_pt){ .ops = inst->ops, .cfg = *cfg, .delta = cfg->pages->delta };
 	inst->fmt->geometry(cfg, &pt->top_level, &pt->top_lg2);
+	pt->usual_end = ui_pt_usual_end(inst->fmt, pt);
 	if (cfg->page_sizes) {
 		/* Without gaps: whoever allows a size allows all below it, so that any leaf can be split. */
 		smaller = sizes & ui_mask_lg2(ui_fls64(cfg->page_sizes) + 1);
@@ -203,5 +206,5 @@ int ui_pt_dump_with(const struct ui_pt_fmt *f, const struct ui_pt *pt,
 {
 	const struct dump d = { .f = f, .pt = pt, .c = ui_pt_view(pt), .fn = fn, .arg = arg };
 
-	return dump_table(&d, ui_pt_host(pt, pt->top_pa), pt->top_level, 0, f->fold_start);
+	return dump_table(&d, ui_pt_host(pt, pt->top_pa), pt->top_level, ui_pt_base(f, &d.c), f->fold_start);
 }

@@ -20,7 +20,9 @@ enum {
 	UI_PROT_WRITE = 2,
 	UI_PROT_EXEC = 4,
 	UI_PROT_PRIV = 8,  /* access: privileged; mapping: only for privileged accesses */
-	UI_PROT_MMIO = 16, /* mapping: device memory type where the format has one */
+	/* Mapping: device memory type where the format has one. Access: of a walk's own, which must not meet such memory (Arm
+	 * stage 2; others do not look). */
+	UI_PROT_MMIO = 16,
 };
 
 /* Why a walk ended without an answer. */
@@ -82,6 +84,8 @@ struct ui_pt_cfg {
 	u8 ia_bits;       /* input address bits: 39, 48, 57, ... as the format allows */
 	u8 oa_bits;       /* output address bits */
 	bool sign_extend; /* x86 first stage: addresses are canonical, only the lower half is mapped */
+	bool upper;       /* Arm stage 1: input addresses are the last 2^ia_bits ones (TTBR1), as devices send them */
+	bool global;      /* Arm stage 1: leaves are not of one address space only (nG = 0) */
 	bool dirty_track; /* mappings start clean; writes set the dirty state */
 	/* Bit n: map may use leaves of 2^n bytes; 0: all the format has (ui_pt_init fills them in). Holds the granule and has no
 	 * gaps. It binds map, not what is mapped already: for one call with smaller leaves, map through a copy of the ui_pt
@@ -110,7 +114,7 @@ struct ui_pt_ops {
 	 * format cannot express (neither read nor write; PRIV where there is no such bit); -ENOMEM. On error nothing was
 	 * mapped at any moment, so no walker can have seen a part of it. @gather may be NULL: no format gives pages today. */
 	int (*map)(struct ui_pt *pt, u64 iova, u64 oa, u64 length, unsigned prot, struct ui_pt_gather *gather);
-	/* Removes what is mapped in the range; holes, and what lies beyond the address space, are skipped. Returns the bytes
+	/* Removes what is mapped in the range; holes, and what lies outside the address space, are skipped. Returns the bytes
 	 * removed, or -EBUSY (UI_PT_REFUSE), -ENOMEM (a split had no memory), -EINVAL (unaligned): then nothing was changed.
 	 * Tables that are empty now go to @gather. */
 	s64 (*unmap)(struct ui_pt *pt, u64 start, u64 last, enum ui_pt_partial partial, struct ui_pt_gather *gather);
@@ -150,6 +154,7 @@ struct ui_pt {
 	u8 top_level;
 	u8 top_lg2;      /* log2 entries of the top table (concatenated stage-2 roots: more than one table) */
 	uintptr_t delta; /* copy of cfg.pages->delta */
+	u64 usual_end;   /* addresses below take the straight walk; 0: none do, this is no table of four levels of 4 KiB */
 	u64 n_table_bytes;
 };
 
@@ -183,11 +188,18 @@ struct ui_walk_cfg {
 	u8 granule_lg2, ia_bits, oa_bits;
 	u8 top_level, top_lg2;
 	bool sign_extend;
+	bool upper;        /* the last 2^ia_bits addresses, not the first */
 	bool set_accessed; /* the walker sets accessed bits (else a clear one is as the format says) */
 	bool set_dirty;    /* the walker sets dirty bits; else a write to a clean page is as the format says */
 	bool write_protect; /* x86: supervisor writes honour R/W = 0 (WPE) */
 	u8 refused;         /* UI_PROT_*: accesses that ask for any of it are refused as a whole (VT-d: PRIV without SRE, EXEC without ERS) */
-	bool no_table_attrs; /* Arm stage 1: rights in table entries are ignored (HAD) */
+	/* Arm; of stage 1 but for the first two. Which field of an STE or CD each is: pgtable/arm.h. */
+	bool no_access_fault; /* a clear access flag faults never (AFFD) */
+	bool wide_64k;        /* 64 KiB: bits 15:12 of entries are address bits 51:48, whatever oa_bits; blocks of 4 TiB */
+	bool no_table_attrs;  /* rights in table entries are ignored (HAD) */
+	bool write_no_exec;   /* what may be written does not execute (WXN) */
+	bool priv_no_user;    /* privileged accesses do not read or write what unprivileged ones may (PAN) */
+	bool one_privilege;   /* EL2 without E2H, EL3: every access is privileged, AP[1] and PXN mean nothing */
 	u64 page_sizes; /* x86, VT-d: leaves that the hardware has, bit n = 2^n bytes; others are reserved; 0: all */
 	u64 reserved;   /* further bits that are reserved in every present entry (VT-d: 11 without snoop control, ...) */
 	u64 top_pa;

@@ -9,10 +9,11 @@ UI_ALWAYS_INLINE int ui_pt_dirty_with(const struct ui_pt_fmt *f, struct ui_pt *p
 				      int (*fn)(void *arg, u64 start, u64 last), void *arg)
 {
 	const struct ui_walk_cfg c = ui_pt_view(pt);
+	const u64 base = ui_pt_base(f, &c);
 	struct ui_pt_cursor cur;
 	u64 end, first, *at;
 	unsigned level;
-	int ret = ui_pt_clip(f, &c, start, last, &end);
+	int ret = ui_pt_clip(f, &c, &start, last, &end);
 
 	if (ret)
 		return ret < 0 ? ret : 0;
@@ -30,7 +31,7 @@ UI_ALWAYS_INLINE int ui_pt_dirty_with(const struct ui_pt_fmt *f, struct ui_pt *p
 			while (!ui_pt_cas(at, &leaf, f->set_clean(leaf)))
 				;
 		}
-		ret = fn(arg, ui_max(first, start), ui_min(next, end) - 1);
+		ret = fn(arg, base + ui_max(first, start), base + ui_min(next, end) - 1);
 		if (ret < 0)
 			return ret;
 	}
@@ -45,6 +46,7 @@ UI_ALWAYS_INLINE int ui_pt_mark_dirty_with(const struct ui_pt_fmt *f, struct ui_
 
 	if (!pt->cfg.dirty_track)
 		return -EOPNOTSUPP;
+	iova -= ui_pt_base(f, &c);
 	if (iova > ui_pt_limit(&c))
 		return -ENOENT;
 	ui_pt_start(pt, &cur, iova, iova + 1);

@@ -39,8 +39,10 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_mark(const struct ui_pt_reader *rd, u
 	return UI_WALK_OK;
 }
 
-UI_ALWAYS_INLINE bool ui_pt_in_range(const struct ui_walk_cfg *c, u64 iova)
+UI_ALWAYS_INLINE bool ui_pt_in_range(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c, u64 iova)
 {
+	if (f->upper_half && c->upper)
+		iova = ~iova;
 	if (c->sign_extend) {
 		unsigned spare = 64u - c->ia_bits;
 
@@ -69,7 +71,7 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_judge(const struct ui_pt_fmt *f, cons
 	*marked = leaf;
 	if (!want)
 		return UI_WALK_OK;
-	if (f->access_fault && !c->set_accessed && !f->accessed(leaf))
+	if (f->access_fault && !c->set_accessed && !c->no_access_fault && !f->accessed(leaf))
 		return UI_WALK_ACCESS;
 	if ((want & ~prot) || (prot & ~access & UI_PROT_PRIV))
 		return UI_WALK_PERMISSION;
@@ -157,7 +159,7 @@ UI_ALWAYS_INLINE struct ui_pt_pos ui_pt_walk_start(const struct ui_pt_fmt *f, co
 {
 	return (struct ui_pt_pos){
 		.table = c->top_pa,
-		.rest = iova & ui_mask_lg2(ui_pt_shift(f, c, c->top_level) + c->top_lg2),
+		.rest = (iova - ui_pt_base(f, c)) & ui_mask_lg2(ui_pt_shift(f, c, c->top_level) + c->top_lg2),
 		.acc = f->fold_start,
 	};
 }
@@ -170,7 +172,7 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_with(const struct ui_pt_fmt *f, 
 	enum ui_walk_status status = f->range_status;
 	unsigned level = c->top_level;
 
-	if (ui_likely(ui_pt_in_range(c, iova))) {
+	if (ui_likely(ui_pt_in_range(f, c, iova))) {
 		while (!ui_pt_step(f, c, rd, level, &pos, access, out, &status))
 			level--;
 		return status;
@@ -179,14 +181,15 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_with(const struct ui_pt_fmt *f, 
 	return status;
 }
 
-/* Is the address in the lower half of a table of the common granule and depth? */
-UI_ALWAYS_INLINE bool ui_pt_is_usual(const struct ui_pt_fmt *f, const struct ui_pt *pt, u64 iova)
+/* What ui_pt.usual_end is: addresses from 0 on in a table of the common granule and depth. */
+UI_ALWAYS_INLINE u64 ui_pt_usual_end(const struct ui_pt_fmt *f, const struct ui_pt *pt)
 {
-	return f->max_levels > 3 && pt->top_level == 3 && !(iova >> (pt->cfg.ia_bits - 1)) &&
-	       (f->granule_lg2 ? f->granule_lg2 : pt->cfg.granule_lg2) == UI_PAGE_LG2;
+	if (f->max_levels <= 3 || pt->top_level != 3 || pt->cfg.upper || (f->granule_lg2 ? f->granule_lg2 : pt->cfg.granule_lg2) != UI_PAGE_LG2)
+		return 0;
+	return UI_BIT(pt->cfg.sign_extend ? pt->cfg.ia_bits - 1 : pt->cfg.ia_bits);
 }
 
-/* The walk then: straight code with the levels as constants. */
+/* The walk of those addresses: straight code with the levels as constants. */
 UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_usual(const struct ui_pt_fmt *f, const struct ui_pt *pt, u64 iova,
 						      unsigned access, struct ui_walk *out)
 {
@@ -241,7 +244,7 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_foreign(const struct ui_pt_fmt *
 		return UI_WALK_RESERVED;
 	if (ui_unlikely(access & c->refused))
 		return UI_WALK_PERMISSION;
-	if (!ui_pt_in_range(c, iova))
+	if (!ui_pt_in_range(f, c, iova))
 		return f->range_status;
 	pos = ui_pt_walk_start(f, c, iova);
 	level = c->top_level;
@@ -249,7 +252,9 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_foreign(const struct ui_pt_fmt *
 		level = at->level;
 		pos.table = at->table;
 		pos.acc = at->acc;
-		pos.rest = iova & ui_mask_lg2(ui_pt_shift(f, c, level) + ui_pt_index_lg2(f, c, level));
+		pos.rest &= ui_mask_lg2(ui_pt_shift(f, c, level) + ui_pt_index_lg2(f, c, level));
+	} else if (pos.table & ~ui_mask_lg2(c->oa_bits)) {
+		return UI_WALK_ADDR_SIZE;
 	}
 	while (!ui_pt_step(f, c, &rd, level, &pos, access, out, &status))
 		level--;

@@ -7,10 +7,12 @@
 #include "core/account.h"
 #include "devices/pci.h"
 #include "iommufd/iommufd.h"
+#include "machine/counters.h"
 #include "machine/instance.h"
 #include "mock/mock.h"
 #include "shim/faults.h"
 #include "shim/group.h"
+#include "shim/mem.h"
 #include "shim/objfile.h"
 #include "shim/share.h"
 #include "vfio/group.h"
@@ -23,6 +25,8 @@
 
 static struct ui_machine *machine; /* shim lock; made once a process */
 static bool machine_failed;        /* shim lock */
+static struct ui_stats *counters;  /* shim lock; NULL: nobody asked, or there are none for us */
+static u32 n_counters;             /* shim lock; devices that counters has room for */
 static struct ui_mock *mock;       /* shim lock; only with --iommu mock */
 static struct ui_account *account; /* shim lock; what all contexts have pinned, against RLIMIT_MEMLOCK */
 
@@ -33,6 +37,16 @@ static pthread_mutex_t bars_lock = PTHREAD_MUTEX_INITIALIZER;
 /* The iommufd of a BIND in progress on this thread: it must outlive the binding of the device to it. */
 UI_SHIM_TLS struct ui_file *bind_target;
 
+/* Under the shim lock. */
+static void counters_join(void)
+{
+	const char *path = ui_shim_counters();
+	int ret = path ? ui_counters_join(path, &counters, &n_counters) : 0;
+
+	if (ret)
+		ui_log(UI_LOG_WARN, "what this process does is missing in the command's statistics: %s", strerror(-ret));
+}
+
 struct ui_machine *ui_bind_machine(void)
 {
 	char err[256] = "out of memory";
@@ -40,12 +54,16 @@ struct ui_machine *ui_bind_machine(void)
 
 	if (machine || machine_failed)
 		return machine;
-	ret = ui_machine_create(ui_shim_desc(), &machine, err, sizeof(err));
+	counters_join();
+	ret = ui_machine_create_counting(ui_shim_desc(), counters, n_counters, &machine, err, sizeof(err));
 	if (!ret && ui_groups_make(machine)) {
 		ui_machine_destroy(machine);
 		machine = NULL;
 	}
 	if (!machine) {
+		if (counters)
+			ui_counters_leave(counters, n_counters);
+		counters = NULL;
 		ui_log(UI_LOG_ERROR, "the machine cannot be made: %s", err);
 		machine_failed = true;
 	}
@@ -56,6 +74,10 @@ void ui_bind_forked(void)
 {
 	machine = NULL;
 	machine_failed = false;
+	/* The parent counts there, and nobody here any more. */
+	if (counters)
+		ui_counters_leave(counters, n_counters);
+	counters = NULL;
 	mock = NULL;
 	account = NULL;
 	ui_groups_forked();
@@ -94,8 +116,8 @@ void ui_bind_ended(void)
 
 int ui_bind_context(struct ui_file *file)
 {
-	struct ui_iommufd_env container = { .pin = ui_mem_pin_bars, .pinned = ui_mem_pinned, .stands_in = stands_in,
-							.map_caller = map_caller, .unmap_caller = unmap_caller };
+	struct ui_iommufd_env container = { .pin = ui_mem_pin_bars, .registers = ui_mem_all_bars, .pinned = ui_mem_pinned,
+							.stands_in = stands_in, .map_caller = map_caller, .unmap_caller = unmap_caller };
 	struct ui_iommufd_env env = {
 		.pin = ui_mem_pin,
 		.pinned = ui_mem_pinned,

@@ -11,6 +11,7 @@
 #include "shim/shim.h"
 #include "shim/bind.h"
 #include "shim/group.h"
+#include "shim/kvm.h"
 #include "shim/objfile.h"
 #include "shim/real.h"
 #include "shim/share.h"
@@ -149,7 +150,7 @@ int ui_file_publish(struct ui_file *file, int fd)
 
 int ui_file_open(enum ui_file_kind kind, unsigned index, int flags)
 {
-	struct ui_file *file;
+	struct ui_file *file = NULL;
 	int fd = ui_file_create(kind, index, flags, &file);
 
 	return fd < 0 ? fd : ui_file_publish(file, fd);
@@ -434,6 +435,7 @@ int ui_file_remap(struct ui_file *file, int fd)
 void ui_file_release(struct ui_file *file)
 {
 	ui_share_end(file);
+	ui_kvm_released(file);
 	if (file->kind == UI_FILE_OBJECT)
 		ui_object_release(file);
 	else if (atomic_load_explicit(&file->state, memory_order_acquire) == UI_FILE_OWNED)

@@ -6,9 +6,11 @@
 #include "base/sys.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 
 static struct ui_machine_desc desc;
+static char counters[64]; /* "": none */
 static bool served;
 
 /* Volatile: syscall() is declared a leaf, so the count could otherwise be kept in a register while the mask changes and a
@@ -26,6 +28,11 @@ bool ui_shim_served(void)
 const struct ui_machine_desc *ui_shim_desc(void)
 {
 	return &desc;
+}
+
+const char *ui_shim_counters(void)
+{
+	return counters[0] ? counters : NULL;
 }
 
 static u64 swap_mask(u64 mask)
@@ -85,13 +92,15 @@ void ui_shim_lock_forked(void)
 
 static __attribute__((constructor)) void start(void)
 {
-	const char *text = getenv("UIOMMU_MACHINE");
+	const char *text = getenv("UIOMMU_MACHINE"), *path = getenv("UIOMMU_STATS");
 	int saved = errno;
 	char err[256];
 
 	ui_real_init();
 	if (text && !ui_machine_desc_parse(&desc, text, err, sizeof(err))) {
 		ui_shim_log_init(&desc);
+		if (path && strlen(path) < sizeof(counters))
+			strcpy(counters, path);
 		served = true;
 	} else if (text) {
 		ui_log(UI_LOG_ERROR, "UIOMMU_MACHINE: %s: this program is not served", err);

@@ -96,6 +96,13 @@ bool ui_mem_next_bar(u64 start, u64 last, u64 *run_start, u64 *run_last)
 	return !ui_pageset_empty(&bars) && find(&bars, start, last, run_start, run_last);
 }
 
+bool ui_mem_all_bars(void *arg, u64 va, u64 n_bytes)
+{
+	u64 at = ui_align_down(va, UI_PAGE_BYTES), last = va + (n_bytes - 1), from, to;
+
+	return ui_mem_next_bar(at, last, &from, &to) && from == at && to >= last;
+}
+
 void ui_mem_bar_add(u64 start, u64 last)
 {
 	pthread_mutex_lock(&sets_lock);

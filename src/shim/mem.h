@@ -38,6 +38,8 @@ int ui_mem_reserve(u64 n_bytes, u64 *at);
 
 /* The program mapped a BAR there; or something else (false: no BAR was there). */
 void ui_mem_bar_add(u64 start, u64 last);
+/* BARs all over? As ui_iommufd_env.registers. */
+bool ui_mem_all_bars(void *arg, u64 va, u64 n_bytes);
 bool ui_mem_next_bar(u64 start, u64 last, u64 *run_start, u64 *run_last);
 bool ui_mem_bar_remove(u64 start, u64 last);
 

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/sys.h"
 
+#include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -19,8 +20,7 @@ enum { MAX_CONNECTIONS = 64 };
 struct connection {
 	u64 owner;         /* lock to change; 0: free */
 	bool busy;         /* lock */
-	_Atomic int sock;  /* ownfd.c */
-	_Atomic int pidfd; /* ownfd.c; the owner's, -1 where the kernel has none */
+	struct ui_line line;
 	pid_t pid;
 };
 
@@ -38,8 +38,7 @@ static void allow(pid_t owner)
 
 static void hang_up(struct connection *conn)
 {
-	ui_ownfd_close(&conn->sock);
-	ui_ownfd_close(&conn->pidfd);
+	ui_line_close(&conn->line);
 	pthread_mutex_lock(&lock);
 	conn->owner = 0;
 	conn->busy = false;
@@ -59,9 +58,11 @@ static int dial(struct connection *conn, u64 owner)
 	sock = ui_sys_local_socket(name, false);
 	if (sock < 0)
 		return -ENODEV;
-	ret = ui_ownfd_keep(sock, &conn->sock);
-	if (!ret)
-		ret = ui_sys_peer(conn->sock, &conn->pid, &uid);
+	ret = ui_sys_peer(sock, &conn->pid, &uid);
+	if (ret)
+		ui_sys_close(sock);
+	else
+		ret = ui_ownfd_keep(sock, &conn->line.sock);
 	/* It will see our memory and hand us descriptors. */
 	if (ret || (uid && uid != ui_sys_geteuid()))
 		return -ENODEV;
@@ -70,11 +71,11 @@ static int dial(struct connection *conn, u64 owner)
 	if (pidfd == -ESRCH)
 		return -ENODEV;
 	if (pidfd >= 0)
-		ui_ownfd_keep(pidfd, &conn->pidfd);
+		ui_ownfd_keep(pidfd, &conn->line.pidfd);
 	allow(conn->pid);
-	ret = ui_msg_send(conn->sock, &msg, -1);
+	ret = ui_msg_send(&conn->line, &msg, -1);
 	if (!ret)
-		ret = ui_msg_recv(conn->sock, conn->pidfd, &msg, &passed);
+		ret = ui_msg_recv(&conn->line, &msg, &passed);
 	return ret;
 }
 
@@ -111,9 +112,8 @@ static struct connection *take(u64 owner, bool *fresh)
 		allow(conn->pid);
 		return conn;
 	}
-	ui_ownfd_close(&conn->sock);
-	ui_ownfd_close(&conn->pidfd);
-	conn->sock = conn->pidfd = -1;
+	ui_line_close(&conn->line);
+	conn->line.sock = conn->line.pidfd = -1;
 	conn->owner = owner;
 	if (!dial(conn, owner))
 		return conn;
@@ -148,18 +148,18 @@ static int oblige(struct connection *conn, struct ui_msg *ask, int passed)
 
 	switch (ask->type) {
 	case UI_MSG_INSTALL:
-		answer.ret = ask->a == UI_GIVEN_FILE ? receive_file(passed) : ui_object_receive(passed, ask, conn->owner);
+		answer.ret = passed < 0 ? -EMFILE : ask->a == UI_GIVEN_FILE ? receive_file(passed) : ui_object_receive(passed, ask, conn->owner);
 		break;
 	case UI_MSG_DROP:
 		ui_object_return((int)ask->a);
 		break;
 	case UI_MSG_MAP:
-		answer.ret = ui_remote_map(conn->sock, conn->pidfd, ask);
+		answer.ret = ui_remote_map(&conn->line, ask);
 		break;
 	default:
 		answer.ret = -ENODEV;
 	}
-	return ui_msg_send(conn->sock, &answer, -1);
+	return ui_msg_send(&conn->line, &answer, -1);
 }
 
 /* Says it again, with the descriptor. */
@@ -167,7 +167,7 @@ static int show(struct connection *conn, const struct ui_file *file, const struc
 {
 	int fd = ui_fd_number(file);
 
-	return fd < 0 ? -ENODEV : ui_msg_send(conn->sock, request, fd);
+	return fd < 0 ? -ENODEV : ui_msg_send(&conn->line, request, fd);
 }
 
 /* Runs the conversation to its end. 0 with @msg the reply and *@got a descriptor that came with it, or -1;
@@ -175,10 +175,10 @@ static int show(struct connection *conn, const struct ui_file *file, const struc
 static int converse(struct connection *conn, struct ui_file *file, struct ui_msg *msg, int *got, bool *heard)
 {
 	struct ui_msg request = *msg;
-	int passed, ret = ui_msg_send(conn->sock, &request, -1);
+	int passed, ret = ui_msg_send(&conn->line, &request, -1);
 
 	while (!ret) {
-		ret = ui_msg_recv(conn->sock, conn->pidfd, msg, &passed);
+		ret = ui_msg_recv(&conn->line, msg, &passed);
 		if (ret)
 			break;
 		*heard = true;
@@ -194,6 +194,18 @@ static int converse(struct connection *conn, struct ui_file *file, struct ui_msg
 			ui_sys_close(passed);
 	}
 	return ret;
+}
+
+/* Takes the byte out of a queue's socket that said it is readable. */
+static void take_byte(const struct ui_file *file)
+{
+	int fd = ui_sys_fcntl(ui_fd_number(file), F_DUPFD_CLOEXEC, 0);
+
+	/* Another thread may have put something of the program's there. */
+	if (fd >= 0 && ui_file_is_behind(file, fd))
+		ui_sys_recv_nowait(fd, &(u8){ 0 }, 1);
+	if (fd >= 0)
+		ui_sys_close(fd);
 }
 
 static s64 call_for_fd(struct ui_file *file, struct ui_msg *msg, int *got)
@@ -219,7 +231,7 @@ static s64 call_for_fd(struct ui_file *file, struct ui_msg *msg, int *got)
 			give_back(conn);
 	}
 	if (!ret && msg->a)
-		ui_sys_recv_nowait(ui_fd_number(file), &(u8){ 0 }, 1);
+		take_byte(file);
 	if (!ret)
 		return msg->ret;
 	if (!atomic_exchange(&file->told, true))
@@ -265,7 +277,10 @@ int ui_remote_mmap_region(struct ui_file *file, u64 n_bytes, int prot, int flags
 	s64 ret = call_for_fd(file, &msg, fd);
 
 	*token = (void *)(uintptr_t)msg.b;
-	return ret ? (int)ret : *fd < 0 ? -ENODEV : 0;
+	if (ret || *fd >= 0)
+		return (int)ret;
+	ui_remote_munmap(file, *token);
+	return -EMFILE;
 }
 
 void ui_remote_munmap(struct ui_file *file, void *token)

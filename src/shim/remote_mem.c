@@ -46,8 +46,8 @@ struct moved {
 	struct moved *next;
 };
 
-/* Inside mem.c's move lock; held over a conversion, and over a fork, which would find the range empty in the
- * middle of one. Recursive: a program's atfork handlers run under it. */
+/* Outside all others; held while memory is handed over, and over a fork, which would find the range empty in the
+ * middle of a conversion. Recursive: a program's atfork handlers run under it, and may take any other lock of ours. */
 static pthread_mutex_t lock = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
 static struct moved *moved;                              /* lock */
 static unsigned n_moved, sweep_at = 64;                  /* lock */
@@ -61,16 +61,6 @@ static struct moved *find_moved(const struct ui_mapping *m)
 
 	while (found && found->ino != m->ino)
 		found = found->next;
-	return found;
-}
-
-static bool is_moved(const struct ui_mapping *m)
-{
-	bool found;
-
-	pthread_mutex_lock(&lock);
-	found = find_moved(m);
-	pthread_mutex_unlock(&lock);
 	return found;
 }
 
@@ -323,7 +313,7 @@ static int convert(const struct conversion *c, bool standing_on)
 	return ret ? ret : job.ret;
 }
 
-/* Makes the part [@start, @last] of @m shared. The memfd, from the part's first byte on; or a negative errno. */
+/* Under the lock. Makes the part [@start, @last] of @m shared. The memfd, from the part's first byte on; or a negative errno. */
 static int make_shared(const struct ui_mapping *m, u64 start, u64 last)
 {
 	struct conversion c = { .start = start, .n_bytes = last - start + 1, .file = m->ino };
@@ -338,12 +328,10 @@ static int make_shared(const struct ui_mapping *m, u64 start, u64 last)
 	if (c.memfd < 0)
 		return c.memfd;
 	ret = ui_sys_ftruncate(c.memfd, ROOM_BYTES);
-	pthread_mutex_lock(&lock);
 	if (!ret)
 		ret = remember(c.memfd);
 	if (!ret)
 		ret = convert(&c, here >= m->start && here <= m->last);
-	pthread_mutex_unlock(&lock);
 	if (ret)
 		ui_sys_close(c.memfd);
 	return ret ? ret : c.memfd;
@@ -351,23 +339,23 @@ static int make_shared(const struct ui_mapping *m, u64 start, u64 last)
 
 /* --- What the owner asks --- */
 
-static int send_piece(int sock, int pidfd, struct ui_msg *piece, int fd)
+static int send_piece(struct ui_line *line, struct ui_msg *piece, int fd)
 {
 	struct ui_msg answer;
-	int ret = ui_msg_send(sock, piece, fd), passed;
+	int ret = ui_msg_send(line, piece, fd), passed;
 
 	if (fd >= 0)
 		ui_sys_close(fd);
 	if (!ret)
-		ret = ui_msg_recv(sock, pidfd, &answer, &passed);
+		ret = ui_msg_recv(line, &answer, &passed);
 	if (!ret && passed >= 0)
 		ui_sys_close(passed);
 	return ret ? ret : (int)answer.ret;
 }
 
-/* The part [@start, @last] of @m. 0, also when it cannot be had, which pinning will tell; -ENODEV: the owner is
+/* Under the lock. The part [@start, @last] of @m. 0, also when it cannot be had, which pinning will tell; -ENODEV: the owner is
  * gone. */
-static int hand_over(int sock, int pidfd, const struct ui_mapping *m, u64 start, u64 last)
+static int hand_over(struct ui_line *line, const struct ui_mapping *m, u64 start, u64 last)
 {
 	struct ui_msg piece = { .type = UI_MSG_PIECE, .a = start, .b = last - start + 1, .d = m->ino, .ino = m->dev,
 				.ret = PROT_READ | (m->write ? PROT_WRITE : 0) };
@@ -375,12 +363,12 @@ static int hand_over(int sock, int pidfd, const struct ui_mapping *m, u64 start,
 
 	if (m->shared) {
 		piece.c = m->offset + (start - m->start);
-		ret = send_piece(sock, pidfd, &piece, file_of(m));
+		ret = send_piece(line, &piece, file_of(m));
 	}
-	if (ret == -ENOENT && (!m->shared || is_moved(m))) {
+	if (ret == -ENOENT && (!m->shared || find_moved(m))) {
 		piece.c = 0;
 		fd = make_shared(m, start, last);
-		ret = fd < 0 ? fd : send_piece(sock, pidfd, &piece, fd);
+		ret = fd < 0 ? fd : send_piece(line, &piece, fd);
 	}
 	if (ret && ret != -ENODEV)
 		ui_log(UI_LOG_ERROR, "memory at %#llx (%llu bytes) cannot be shared with the process that owns the context: error %d%s",
@@ -389,13 +377,14 @@ static int hand_over(int sock, int pidfd, const struct ui_mapping *m, u64 start,
 	return ret == -ENODEV ? ret : 0;
 }
 
-int ui_remote_map(int sock, int pidfd, const struct ui_msg *ask)
+int ui_remote_map(struct ui_line *line, const struct ui_msg *ask)
 {
 	u64 start = ask->a, last = ask->a + (ask->b - 1), from, to;
 	struct ui_mapping m;
 	struct ui_maps maps;
 	int ret;
 
+	pthread_mutex_lock(&lock);
 	ui_mem_lock();
 	ret = ui_maps_begin(&maps, 0);
 	if (!ret) {
@@ -405,11 +394,12 @@ int ui_remote_map(int sock, int pidfd, const struct ui_msg *ask)
 			/* What cannot be read, and a BAR, cannot be pinned. */
 			if (m.last < start || !m.read || ui_mem_next_bar(first, end, &from, &to))
 				continue;
-			ret = hand_over(sock, pidfd, &m, first, end);
+			ret = hand_over(line, &m, first, end);
 		}
 		ui_maps_end(&maps);
 	}
 	ui_mem_unlock();
+	pthread_mutex_unlock(&lock);
 	return ret;
 }
 
@@ -420,16 +410,20 @@ void ui_remote_drop(u64 start, u64 last)
 	struct ui_mapping m;
 	struct ui_maps maps;
 
-	if (ui_likely(!atomic_load_explicit(&any, memory_order_relaxed)) || ui_maps_begin(&maps, 0))
-		return;
-	while (ui_maps_next(&maps, &m) && m.start <= last) {
-		u64 first = ui_max(m.start, start), end = ui_min(m.last, last);
+	pthread_mutex_lock(&lock);
+	ui_mem_lock();
+	if (!ui_maps_begin(&maps, 0)) {
+		while (ui_maps_next(&maps, &m) && m.start <= last) {
+			u64 first = ui_max(m.start, start), end = ui_min(m.last, last);
 
-		if (m.last >= start && is_moved(&m))
-			ui_sys_mmap((void *)first, end - first + 1, (m.read ? PROT_READ : 0) | (m.write ? PROT_WRITE : 0),
-				    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+			if (m.last >= start && find_moved(&m))
+				ui_sys_mmap((void *)first, end - first + 1, (m.read ? PROT_READ : 0) | (m.write ? PROT_WRITE : 0),
+					    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+		}
+		ui_maps_end(&maps);
 	}
-	ui_maps_end(&maps);
+	ui_mem_unlock();
+	pthread_mutex_unlock(&lock);
 }
 
 bool ui_remote_converted(void)

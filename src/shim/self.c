@@ -5,6 +5,7 @@
  * process id differs. This holds for forks that go round libc too.
  */
 #include "shim/bind.h"
+#include "shim/kvm.h"
 #include "shim/region.h"
 #include "shim/share.h"
 #include "shim/shim.h"
@@ -57,6 +58,7 @@ static void forked(void)
 	ui_remote_mem_forked();
 	ui_objects_forked();
 	ui_regions_forked();
+	ui_kvm_forked();
 	ui_file_forked();
 }
 

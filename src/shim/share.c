@@ -26,9 +26,8 @@ enum { N_PROVEN = 32, SLEEP_NS = 10000000 };
 
 struct ui_client {
 	struct ui_caller caller;
-	_Atomic u32 refs;  /* the thread's, and one for each range of memory (share_mem.c) */
-	_Atomic int sock;  /* ownfd.c */
-	_Atomic int pidfd; /* ownfd.c; -1: the kernel has none */
+	_Atomic u32 refs; /* the thread's, and one for each range of memory (share_mem.c) */
+	struct ui_line line;
 	u64 proven[N_PROVEN]; /* the thread's: files that the client has shown its descriptor of */
 	unsigned n_proven;
 	struct ui_client *next; /* share.lock */
@@ -64,8 +63,7 @@ void ui_client_put(struct ui_client *client)
 	/* Release and acquire: what others did with it comes before its end. */
 	if (atomic_fetch_sub_explicit(&client->refs, 1, memory_order_acq_rel) != 1)
 		return;
-	ui_ownfd_close(&client->sock);
-	ui_ownfd_close(&client->pidfd);
+	ui_line_close(&client->line);
 	ui_free(client);
 }
 
@@ -76,21 +74,17 @@ pid_t ui_client_pid(const struct ui_client *client)
 
 bool ui_client_alive(struct ui_client *client)
 {
-	int events = ui_sys_poll_now(client->sock, POLLRDHUP);
-
-	if (events < 0 || events & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL))
-		return false;
-	return client->pidfd < 0 || !ui_sys_readable_now(client->pidfd);
+	return ui_line_alive(&client->line);
 }
 
 int ui_client_send(struct ui_client *client, const struct ui_msg *msg, int pass)
 {
-	return ui_msg_send(client->sock, msg, pass);
+	return ui_msg_send(&client->line, msg, pass);
 }
 
 int ui_client_recv(struct ui_client *client, struct ui_msg *msg, int *passed)
 {
-	return ui_msg_recv(client->sock, client->pidfd, msg, passed);
+	return ui_msg_recv(&client->line, msg, passed);
 }
 
 int ui_client_ask(struct ui_client *client, struct ui_msg *msg, int pass)
@@ -107,10 +101,16 @@ int ui_client_ask(struct ui_client *client, struct ui_msg *msg, int pass)
 static int fd_get(const struct ui_caller *caller, int fd)
 {
 	const struct ui_client *client = ui_container_of(caller, struct ui_client, caller);
-	int got = fd < 0 || client->pidfd < 0 ? -EBADF : ui_sys_pidfd_getfd(client->pidfd, fd);
+	/* Not under ownfd.c's lock: the kernel may wait for a client that is just becoming another program. */
+	int got = fd < 0 || client->line.pidfd < 0 ? -EBADF : ui_sys_pidfd_getfd(client->line.pidfd, fd);
 
 	/* The rest is about permissions, which no program expects to hear of. */
 	return got < 0 && got != -EMFILE ? -EBADF : got;
+}
+
+static bool alive(const struct ui_caller *caller)
+{
+	return ui_client_alive((struct ui_client *)(uintptr_t)ui_container_of(caller, struct ui_client, caller));
 }
 
 /* --- calls --- */
@@ -174,21 +174,23 @@ static s64 call(struct ui_file *file, const struct ui_msg *msg, struct ui_msg *r
 	return ret;
 }
 
-/* Answers one message. Not 0: the conversation is over. */
+/* Answers one message, and closes what came with it. Not 0: the conversation is over. */
 static int serve(struct ui_client *client, const struct ui_msg *msg, int passed)
 {
 	struct ui_msg reply = { .type = UI_MSG_REPLY };
-	struct ui_file *file;
+	struct ui_file *file = NULL;
+	bool prove = false, munmap = msg->type == UI_MSG_MUNMAP;
 	int pass = -1;
-	bool prove;
 
+	if (!munmap)
+		file = file_of(client, msg, passed, &prove);
+	/* Before the answer: who hears it may count on what is free. */
+	if (passed >= 0)
+		ui_sys_close(passed);
 	/* The number says enough: the client may have closed its descriptors before. */
-	if (msg->type == UI_MSG_MUNMAP) {
+	if (munmap) {
 		reply.ret = ui_share_region_drop(client, msg->a);
-		return ui_client_send(client, &reply, -1);
-	}
-	file = file_of(client, msg, passed, &prove);
-	if (file) {
+	} else if (file) {
 		const struct ui_caller *before = ui_caller_set(&client->caller);
 
 		reply.ret = call(file, msg, &reply, &pass);
@@ -196,35 +198,26 @@ static int serve(struct ui_client *client, const struct ui_msg *msg, int passed)
 		ui_caller_set(before);
 		ui_file_put(file);
 	} else {
-		reply.ret = -ENODEV;
-		if (prove)
+		/* It did show it, but our table of descriptors is full: to ask again would not end. */
+		reply.ret = passed == -EMFILE ? -EMFILE : -ENODEV;
+		if (prove && passed != -EMFILE)
 			reply.type = UI_MSG_PROVE;
 	}
 	return ui_client_send(client, &reply, pass);
 }
 
-/* The first message: does the client mean us, and may we work for it? */
+/* The first message: does the client mean us? */
 static int greet(struct ui_client *client)
 {
 	struct ui_msg msg, reply = { .type = UI_MSG_REPLY };
-	u32 uid, own = ui_sys_geteuid();
-	int ret, passed;
-	pid_t pid;
+	int passed, ret = ui_client_recv(client, &msg, &passed);
 
-	ret = ui_sys_peer(client->sock, &pid, &uid);
-	if (!ret)
-		ret = ui_client_recv(client, &msg, &passed);
 	if (ret)
 		return ret;
 	if (passed >= 0)
 		ui_sys_close(passed);
-	client->caller.pid = pid;
-	if (msg.type != UI_MSG_HELLO || !ui_self_is(msg.a) || pid <= 0)
+	if (msg.type != UI_MSG_HELLO || !ui_self_is(msg.a))
 		return -ENODEV;
-	if (own && uid != own) {
-		ui_log(UI_LOG_ERROR, "a descriptor of ours is used by a process of another user: refused");
-		return -ENODEV;
-	}
 	return ui_client_send(client, &reply, -1);
 }
 
@@ -233,20 +226,15 @@ static void work(void *arg)
 {
 	struct ui_client *client = arg, **at;
 	struct ui_msg msg;
-	int passed, ret, pidfd;
-	pid_t pid;
-	u32 uid;
+	int passed, ret, pidfd = ui_sys_pidfd_open(client->caller.pid);
 
-	pidfd = ui_sys_peer(client->sock, &pid, &uid) ? -1 : ui_sys_pidfd_open(pid);
 	if (pidfd >= 0)
-		ui_ownfd_keep(pidfd, &client->pidfd);
+		ui_ownfd_keep(pidfd, &client->line.pidfd);
 	ret = greet(client);
 	while (!ret) {
 		ret = ui_client_recv(client, &msg, &passed);
 		if (!ret)
 			ret = serve(client, &msg, passed);
-		if (passed >= 0)
-			ui_sys_close(passed);
 	}
 	ui_share_regions_end(client);
 	pthread_mutex_lock(&share.lock);
@@ -257,19 +245,36 @@ static void work(void *arg)
 	ui_client_put(client);
 }
 
+/* May we work for whoever connected? Others get no thread of ours. */
+static bool is_welcome(int sock, pid_t *pid)
+{
+	u32 uid, own = ui_sys_geteuid();
+
+	if (ui_sys_peer(sock, pid, &uid) || *pid <= 0)
+		return false;
+	if (own && uid != own)
+		ui_log(UI_LOG_ERROR, "a descriptor of ours is used by a process of another user: refused");
+	return !own || uid == own;
+}
+
 static void welcome(int sock)
 {
-	struct ui_client *client = ui_zalloc(sizeof(*client));
+	struct ui_client *client = NULL;
+	pid_t pid;
 	int ret;
 
+	if (is_welcome(sock, &pid))
+		client = ui_zalloc(sizeof(*client));
 	if (!client) {
 		ui_sys_close(sock);
 		return;
 	}
 	client->refs = 1;
-	client->sock = client->pidfd = -1;
+	client->line.sock = client->line.pidfd = -1;
+	client->caller.pid = pid;
 	client->caller.fd_get = fd_get;
-	ret = ui_ownfd_keep(sock, &client->sock);
+	client->caller.alive = alive;
+	ret = ui_ownfd_keep(sock, &client->line.sock);
 	pthread_mutex_lock(&share.lock);
 	if (!ret && atomic_load(&share.listener) >= 0) {
 		ret = ui_thread_start(work, client);
@@ -289,15 +294,23 @@ static void welcome(int sock)
 
 static void accept_all(void *arg)
 {
-	while (atomic_load(&share.listener) >= 0) {
-		int sock = ui_sys_accept(share.listener);
+	int sock = 0, listener;
 
-		if (sock >= 0)
-			welcome(sock);
-		else if (sock == -EMFILE || sock == -ENFILE || sock == -ENOMEM)
-			ui_sys_sleep_ns(SLEEP_NS); /* those who wait for us wait on */
-		else if (sock != -EINTR && sock != -ECONNABORTED)
+	while (sock >= 0 || sock == -EAGAIN || sock == -EINTR || sock == -ECONNABORTED) {
+		listener = atomic_load(&share.listener);
+		if (listener < 0)
 			break;
+		ui_sys_wait_two(listener, POLLIN, -1);
+		/* As with messages: the number is ours only while it cannot move. */
+		ui_ownfd_lock();
+		sock = atomic_load(&share.listener) < 0 ? -EBADF : ui_sys_accept(share.listener);
+		ui_ownfd_unlock();
+		if (sock >= 0) {
+			welcome(sock);
+		} else if (sock == -EMFILE || sock == -ENFILE || sock == -ENOMEM) {
+			ui_sys_sleep_ns(SLEEP_NS); /* those who wait for us wait on */
+			sock = -EAGAIN;
+		}
 	}
 }
 
@@ -311,25 +324,46 @@ u64 ui_share_token(void)
 	return token;
 }
 
-int ui_share_listen(void)
+/* Under the lock. */
+static int begin_round(void)
 {
 	char name[40];
-	int ret = 0, fd;
+	int ret, fd;
+
+	if (atomic_load(&share.listener) >= 0)
+		return 0;
+	/* A copy of the last round's socket, in a child, may still have its name. */
+	share.token = ui_self_token() | ((share.token + 1) & ui_mask_lg2(UI_SELF_ROUND_BITS));
+	ui_share_address(share.token, name);
+	fd = ui_sys_local_socket(name, true);
+	ret = fd < 0 ? fd : ui_ownfd_keep(fd, &share.listener);
+	if (!ret)
+		ret = ui_thread_start(accept_all, NULL);
+	if (ret)
+		ui_ownfd_close(&share.listener);
+	if (ret)
+		ui_log(UI_LOG_ERROR, "descriptors cannot be shared with other processes: error %d", -ret);
+	return ret;
+}
+
+int ui_share_listen(void)
+{
+	int ret;
 
 	pthread_mutex_lock(&share.lock);
-	if (atomic_load(&share.listener) < 0) {
-		/* A copy of the last round's socket, in a child, may still have its name. */
-		share.token = ui_self_token() | ((share.token + 1) & ui_mask_lg2(UI_SELF_ROUND_BITS));
-		ui_share_address(share.token, name);
-		fd = ui_sys_local_socket(name, true);
-		ret = fd < 0 ? fd : ui_ownfd_keep(fd, &share.listener);
-		if (!ret)
-			ret = ui_thread_start(accept_all, NULL);
-		if (ret)
-			ui_ownfd_close(&share.listener);
-		if (ret)
-			ui_log(UI_LOG_ERROR, "descriptors cannot be shared with other processes: error %d", -ret);
-	}
+	ret = begin_round();
+	pthread_mutex_unlock(&share.lock);
+	return ret;
+}
+
+/* One more file to serve. Counted with the same lock held: another one's end in between must not end the round. */
+static int join(void)
+{
+	int ret;
+
+	pthread_mutex_lock(&share.lock);
+	ret = begin_round();
+	share.n_files += !ret;
 	pthread_mutex_unlock(&share.lock);
 	return ret;
 }
@@ -337,10 +371,20 @@ int ui_share_listen(void)
 /* Under the lock, with no file left to serve. */
 static void stop(void)
 {
+	ui_ownfd_lock();
 	ui_sys_shutdown(share.listener);
-	ui_ownfd_close(&share.listener);
 	for (struct ui_client *client = share.clients; client; client = client->next)
-		ui_sys_shutdown(client->sock);
+		ui_sys_shutdown(client->line.sock);
+	ui_ownfd_unlock();
+	ui_ownfd_close(&share.listener);
+}
+
+static void leave(void)
+{
+	pthread_mutex_lock(&share.lock);
+	if (!--share.n_files && atomic_load(&share.listener) >= 0)
+		stop();
+	pthread_mutex_unlock(&share.lock);
 }
 
 /* --- files --- */
@@ -396,14 +440,13 @@ void ui_share_file(struct ui_file *file)
 		ui_file_put(file);
 		return;
 	}
-	ret = ui_share_listen();
-	if (!ret)
+	ret = join();
+	if (!ret) {
 		ui_file_reachable(file);
-	if (!ret && !ui_object_is_socket(file))
-		ret = own_description(file, fd);
-	pthread_mutex_lock(&share.lock);
-	share.n_files += !ret;
-	pthread_mutex_unlock(&share.lock);
+		ret = ui_object_is_socket(file) ? 0 : own_description(file, fd);
+		if (ret)
+			leave();
+	}
 	if (ret) {
 		ui_log(UI_LOG_ERROR, "%s cannot be shared with other processes: error %d", ui_file_name(file, (char[16]){ 0 }), -ret);
 		atomic_store(&file->shared, false);
@@ -427,25 +470,29 @@ int ui_share_hand_over(int fd, const struct ui_msg *what)
 {
 	struct ui_client *client = ui_client_current();
 	struct ui_msg msg = what ? *what : (struct ui_msg){ .a = UI_GIVEN_FILE };
-	struct ui_file *file;
+	struct ui_file *file, *now;
 	int ret = -EMFILE;
 
 	if (!client)
 		return fd;
 	msg.type = UI_MSG_INSTALL;
 	file = ui_fd_get(fd);
-	if (file) {
-		ui_share_file(file);
-		if (atomic_load(&file->shared))
-			ret = ui_client_ask(client, &msg, fd);
-		ui_file_put(file);
+	if (!file)
+		return ret;
+	ui_share_file(file);
+	if (atomic_load(&file->shared) && ui_file_is_behind(file, fd))
+		ret = ui_client_ask(client, &msg, fd);
+	/* Another thread may have closed the number, or put something else there. */
+	now = ui_fd_get(fd);
+	if (now == file) {
+		ui_file_put(ui_fd_take(fd));
+		ui_sys_close(fd);
+		ui_fd_taken(fd);
 	}
-	file = ui_fd_take(fd);
-	ui_sys_close(fd);
-	ui_fd_taken(fd);
-	if (file)
-		ui_file_put(file);
-	return ret ? ret : (int)msg.ret;
+	if (now)
+		ui_file_put(now);
+	ui_file_put(file);
+	return ret ? ret : ui_msg_result(&msg);
 }
 
 void ui_share_take_back(int fd)
@@ -459,11 +506,13 @@ void ui_share_take_back(int fd)
 static void wait_for_last(void *arg)
 {
 	struct ui_file *file = arg;
-	int ret;
+	int ret, own;
 
 	do {
-		ret = ui_object_is_socket(file) ? ui_object_wait(file) : lock_description(file->own, true);
-	} while (ret == -EINTR);
+		own = atomic_load(&file->own);
+		ret = ui_object_is_socket(file) ? ui_object_wait(file) : lock_description(own, true);
+		/* The kernel takes the lock back when the number is another file's by then: ours has moved. */
+	} while (ret == -EINTR || (ret == -EBADF && atomic_load(&file->own) != own));
 	ui_file_put(file);
 }
 
@@ -484,10 +533,7 @@ void ui_share_end(struct ui_file *file)
 	if (!atomic_load(&file->shared))
 		return;
 	ui_ownfd_close(&file->own);
-	pthread_mutex_lock(&share.lock);
-	if (!--share.n_files && atomic_load(&share.listener) >= 0)
-		stop();
-	pthread_mutex_unlock(&share.lock);
+	leave();
 }
 
 u64 ui_share_parent(void)

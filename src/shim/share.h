@@ -42,12 +42,23 @@ struct ui_msg {
 	s64 ret;
 };
 
+/* A connection: descriptors of our own (ownfd.c), which may move to other numbers at any time. */
+struct ui_line {
+	_Atomic int sock;
+	_Atomic int pidfd; /* of the process on the other side; -1: the kernel has none */
+};
+
 /* What the address of the process with @token is. */
 void ui_share_address(u64 token, char name[40]);
-/* Sends @msg with @pass (or -1). 0; -ENODEV. */
-int ui_msg_send(int sock, const struct ui_msg *msg, int pass);
-/* Receives one. *@passed as ui_sys_recv_fd(); @pidfd: whoever is on the other side, or -1. 0; -ENODEV: it is gone. */
-int ui_msg_recv(int sock, int pidfd, struct ui_msg *msg, int *passed);
+/* Sends @msg with @pass (or -1). 0; -ENODEV: the other side is gone. */
+int ui_msg_send(struct ui_line *line, const struct ui_msg *msg, int pass);
+/* Receives one. *@passed as ui_sys_recv_fd(). 0; -ENODEV: the other side is gone, or does not keep to the form. */
+int ui_msg_recv(struct ui_line *line, struct ui_msg *msg, int *passed);
+/* The result that the other side says: 0 or more, or a negative errno, whatever it said. */
+int ui_msg_result(const struct ui_msg *msg);
+/* Is the other side there? */
+bool ui_line_alive(struct ui_line *line);
+void ui_line_close(struct ui_line *line);
 
 /* --- share.c: the owner --- */
 
@@ -128,7 +139,7 @@ void ui_remote_forked(void);
 /* --- remote_mem.c: memory of this process for an owner --- */
 
 /* Answers UI_MSG_MAP. 0 or a negative errno, also for the owner. */
-int ui_remote_map(int sock, int pidfd, const struct ui_msg *ask);
+int ui_remote_map(struct ui_line *line, const struct ui_msg *ask);
 /* The program drops the contents of [@start, @last] (MADV_DONTNEED): what was made shared there becomes fresh
  * private memory. */
 void ui_remote_drop(u64 start, u64 last);

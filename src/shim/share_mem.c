@@ -59,12 +59,31 @@ static int map_inherited(const struct ui_msg *piece, u64 to)
 	return ui_sys_mprotect((void *)to, piece->b, (int)piece->ret);
 }
 
-static int map_piece(const struct ui_msg *piece, int fd, u64 to)
+/* Has the client what it names, as /proc has it? Memory of ours that it never had is not to be got by its inode. */
+static bool is_there(const struct ui_client *client, const struct ui_msg *piece)
+{
+	u64 last = piece->a + (piece->b - 1);
+	struct ui_mapping m;
+	struct ui_maps maps;
+	bool there = false;
+
+	if (ui_maps_begin(&maps, ui_client_pid(client)))
+		return false;
+	while (!there && ui_maps_next(&maps, &m) && m.start <= last)
+		there = m.shared && m.start <= piece->a && m.last >= last && m.ino == piece->d && m.dev == piece->ino &&
+			m.offset + (piece->a - m.start) == piece->c && (m.write || !(piece->ret & PROT_WRITE));
+	ui_maps_end(&maps);
+	return there;
+}
+
+static int map_piece(struct ui_client *client, const struct ui_msg *piece, int fd, u64 to)
 {
 	void *at;
 
+	if (fd == -EMFILE)
+		return fd;
 	if (fd < 0)
-		return map_inherited(piece, to);
+		return is_there(client, piece) && ui_client_alive(client) ? map_inherited(piece, to) : -ENOENT;
 	at = ui_sys_mmap((void *)to, piece->b, (int)piece->ret, MAP_SHARED | MAP_FIXED, fd, piece->c);
 	return ui_sys_is_err(at) ? (int)(long)at : 0;
 }
@@ -82,14 +101,16 @@ static int collect(struct ui_client *client, u64 start, u64 n_bytes, bool write,
 		answer = (struct ui_msg){ .type = UI_MSG_DONE, .ret = -EINVAL };
 		if (msg.b && ui_is_aligned(msg.a | msg.b | msg.c, UI_PAGE_BYTES) && msg.a >= start && msg.a - start < n_bytes &&
 		    msg.b <= n_bytes - (msg.a - start) && !(msg.ret & ~(s64)(PROT_READ | PROT_WRITE)))
-			answer.ret = map_piece(&msg, fd, place + (msg.a - start));
+			answer.ret = map_piece(client, &msg, fd, place + (msg.a - start));
 		if (fd >= 0)
 			ui_sys_close(fd);
 		ret = ui_client_send(client, &answer, -1);
 	}
 	if (!ret && fd >= 0)
 		ui_sys_close(fd);
-	return ret ? ret : (int)msg.ret;
+	if (!ret)
+		ret = ui_msg_result(&msg);
+	return ret > 0 ? -EIO : ret;
 }
 
 int ui_share_map(u64 va, u64 n_bytes, bool write, u64 *at)

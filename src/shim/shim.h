@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the files of the preloaded library share. docs/shim.md tells the design: lifetimes, fork, signals, locks.
- *
- * Order of locks, outermost first: move (mem.c), devices of groups (group.c), the shim lock, worker.control, bars, the library's own locks, page sets, heap.
+ * What the files of the preloaded library share. docs/shim.md tells the design: lifetimes, fork, signals, and the order of locks.
  */
 #ifndef UI_SHIM_H
 #define UI_SHIM_H
@@ -43,6 +41,8 @@ UI_ALWAYS_INLINE long ui_shim_ret(long ret)
 /* True when UIOMMU_MACHINE holds a machine: otherwise everything passes through. */
 bool ui_shim_served(void);
 const struct ui_machine_desc *ui_shim_desc(void);
+/* Where the command has counters for us (machine/counters.h), or NULL. */
+const char *ui_shim_counters(void);
 
 /*
  * The library is entered with every signal but SIGSEGV and SIGBUS blocked: as with a system call, a handler of the

@@ -2,6 +2,7 @@
 /* Calls that take a descriptor. One that is not ours costs a look into the table. */
 #include "shim/bind.h"
 #include "shim/faults.h"
+#include "shim/kvm.h"
 #include "shim/objfile.h"
 #include "shim/real.h"
 #include "shim/shim.h"
@@ -50,6 +51,20 @@ static bool our_type(unsigned long request)
 	return (request >> 8 & 0xff) == ';';
 }
 
+static int kvm_set_attr(int fd, unsigned long request, void *arg)
+{
+	struct ui_shim_entry entry;
+	int ret = REAL(ioctl)(fd, request, arg);
+	long answer = -errno;
+
+	if (ret >= 0 || ui_self_borrowed())
+		return ret;
+	ui_shim_enter(&entry);
+	answer = ui_kvm_set_attr(fd, (u64)arg, answer);
+	ui_shim_leave(&entry);
+	return (int)ui_shim_ret(answer);
+}
+
 UI_EXPORT int ioctl(int fd, unsigned long request, ...)
 {
 	struct ui_shim_entry entry;
@@ -61,8 +76,11 @@ UI_EXPORT int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (ui_likely(!our_type(request)) || !ui_shim_served())
+	if (ui_likely(!our_type(request)) || !ui_shim_served()) {
+		if (ui_unlikely((u32)request == UI_KVM_SET_DEVICE_ATTR) && ui_shim_served())
+			return kvm_set_attr(fd, request, arg);
 		return REAL(ioctl)(fd, request, arg);
+	}
 	ui_shim_enter(&entry);
 	file = ui_fd_find(fd);
 	if (!file) {
@@ -105,6 +123,8 @@ UI_EXPORT int close(int fd)
 	int ret;
 
 	if (ui_likely(!concerns_us(fd))) {
+		if (ui_unlikely(ui_kvm_used()))
+			ui_kvm_closed((unsigned)fd, (unsigned)fd);
 		if (ui_likely(!is_own(fd)))
 			return REAL(close)(fd);
 		errno = EBADF; /* the program opened nothing there */
@@ -125,6 +145,8 @@ static void forget_range(unsigned first, unsigned last)
 {
 	int highest = ui_fd_highest();
 
+	if (ui_unlikely(ui_kvm_used()))
+		ui_kvm_closed(first, last);
 	for (int fd = (int)first; highest >= 0 && fd >= 0 && fd <= highest && (unsigned)fd <= last; fd++) {
 		if (ui_fd_ours(fd))
 			ui_fd_forget(fd);
@@ -204,6 +226,8 @@ static int duplicated(int to, struct ui_file *file, const struct ui_shim_entry *
 {
 	int ret;
 
+	if (to >= 0 && ui_unlikely(ui_kvm_used()))
+		ui_kvm_closed((unsigned)to, (unsigned)to);
 	if (!file) {
 		if (to >= 0)
 			ui_fd_forget(to);

@@ -7,12 +7,14 @@
 #include "shim/real.h"
 #include "shim/share.h"
 #include "shim/shim.h"
+#include "base/bits.h"
 #include "base/safe.h"
 
 #include <pty.h>
 #include <spawn.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 
 static bool has_files(void)
 {
@@ -30,20 +32,46 @@ static void share(void)
 	ui_shim_leave(&entry);
 }
 
-static pid_t forked(pid_t (*real)(void))
+struct forkpty {
+	int *fd;
+	char *name;
+	const struct termios *term;
+	const struct winsize *size;
+};
+
+static pid_t by_fork(const struct forkpty *unused)
 {
+	return REAL(fork)();
+}
+
+static pid_t by_Fork(const struct forkpty *unused)
+{
+	return REAL(_Fork)();
+}
+
+static pid_t by_forkpty(const struct forkpty *with)
+{
+	return REAL(forkpty)(with->fd, with->name, with->term, with->size);
+}
+
+static pid_t forked(pid_t (*real)(const struct forkpty *with), const struct forkpty *with)
+{
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGTRAP, SIGSYS };
 	struct ui_shim_entry entry;
 	sigset_t mask, every;
 	pid_t pid;
 
 	if (ui_likely(!has_files()))
-		return real();
+		return real(with);
 	share();
-	/* A handler that forks in between would wait for itself. No entry: atfork handlers are the program's code. */
+	/* A handler that forks in between would wait for itself. No entry: atfork handlers are the program's code, whose
+	 * own faults it may want to handle. */
 	sigfillset(&every);
+	for (unsigned i = 0; i < ui_array_size(faults); i++)
+		sigdelset(&every, faults[i]);
 	pthread_sigmask(SIG_SETMASK, &every, &mask);
 	ui_remote_fork_begin();
-	pid = real();
+	pid = real(with);
 	ui_remote_fork_end(pid);
 	pthread_sigmask(SIG_SETMASK, &mask, NULL);
 	/* The child lets go of what is its parent's; another thread may have used a file just before. */
@@ -56,14 +84,14 @@ static pid_t forked(pid_t (*real)(void))
 
 UI_EXPORT pid_t fork(void)
 {
-	return forked(REAL(fork));
+	return forked(by_fork, NULL);
 }
 
 UI_EXPORT pid_t _Fork(void);
 
 UI_EXPORT pid_t _Fork(void)
 {
-	return forked(REAL(_Fork));
+	return forked(by_Fork, NULL);
 }
 
 UI_EXPORT int posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions, const posix_spawnattr_t *attr,
@@ -82,8 +110,7 @@ UI_EXPORT int posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_
 
 UI_EXPORT int forkpty(int *fd, char *name, const struct termios *term, const struct winsize *size)
 {
-	share();
-	return REAL(forkpty)(fd, name, term, size);
+	return forked(by_forkpty, &(struct forkpty){ fd, name, term, size });
 }
 
 UI_EXPORT int system(const char *command)
@@ -192,7 +219,8 @@ UI_EXPORT ssize_t sendmsg(int socket, const struct msghdr *msg, int flags)
 
 UI_EXPORT int sendmmsg(int socket, struct mmsghdr *msgs, unsigned n, int flags)
 {
-	for (unsigned i = 0; ui_unlikely(has_files()) && i < n; i++)
+	/* The kernel looks at no more than UIO_MAXIOV of them. */
+	for (unsigned i = 0; ui_unlikely(has_files()) && i < ui_min(n, (unsigned)UIO_MAXIOV); i++)
 		share_carried(&msgs[i].msg_hdr);
 	return REAL(sendmmsg)(socket, msgs, n, flags);
 }

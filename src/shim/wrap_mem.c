@@ -331,9 +331,7 @@ UI_EXPORT int madvise(void *addr, size_t length, int advice)
 
 	if (ui_unlikely(drops && ui_remote_converted()) && !ui_shim_inside() && bounds(addr, length, &start, &last)) {
 		ui_shim_enter(&entry);
-		ui_mem_lock();
 		ui_remote_drop(start, last);
-		ui_mem_unlock();
 		ui_shim_leave(&entry);
 	}
 	if ((!drops && advice != MADV_FREE) || pass() || !bounds(addr, length, &start, &last))

@@ -29,6 +29,10 @@ static enum ui_dma_status at_pa(struct ui_dma *dma, u64 pa, unsigned access, u64
 	return UI_DMA_OK;
 }
 
+static UI_NOINLINE enum ui_dma_status locate_untagged(struct ui_dma *dma, unsigned side, const struct ui_stage_config *cfg,
+						      u64 iova, unsigned access, u64 n_bytes, struct piece *p,
+						      struct ui_fault *why);
+
 static UI_NOINLINE enum ui_dma_status miss(struct ui_dma *dma, unsigned side, const struct ui_stage_config *cfg, u64 iova,
 					   unsigned access, u64 n_bytes, struct piece *p, struct ui_fault *why)
 {
@@ -38,6 +42,8 @@ static UI_NOINLINE enum ui_dma_status miss(struct ui_dma *dma, unsigned side, co
 	enum ui_dma_status status;
 	struct ui_walk w;
 
+	if (ui_unlikely(ui_cfg_untagged(cfg, iova) != iova))
+		return locate_untagged(dma, side, cfg, ui_cfg_untagged(cfg, iova), access, n_bytes, p, why);
 	if (!passes)
 		ui_stats_count(&row->tlb_misses, 1);
 	status = ui_port_walk(dma, row, cfg, iova, access, &w, why);
@@ -70,7 +76,7 @@ static UI_NOINLINE enum ui_dma_status locate_other(struct ui_dma *dma, const str
 						   unsigned access, u64 n_bytes, struct piece *p, struct ui_fault *why)
 {
 	if (cfg->kind == UI_CFG_BYPASS)
-		return at_pa(dma, iova, access, n_bytes, p, why);
+		return ui_cfg_too_large(cfg, iova) ? ui_walk_refused(why, UI_WALK_ADDR_SIZE, 1, 3, 0) : at_pa(dma, iova, access, n_bytes, p, why);
 	*why = (struct ui_fault){ .reason = UI_DMA_BLOCKED };
 	return UI_DMA_BLOCKED;
 }
@@ -96,6 +102,14 @@ UI_ALWAYS_INLINE enum ui_dma_status locate(struct ui_dma *dma, unsigned side, co
 		return at_pa(dma, atomic_load_explicit(&e->pa, memory_order_relaxed) + (iova & mask), access, p->n_bytes, p, why);
 	p->host = (u8 *)atomic_load_explicit(&e->host, memory_order_relaxed) + (iova & mask);
 	return UI_DMA_OK;
+}
+
+/* The TLB knows addresses without tags only, so those with one come here after it has been asked in vain. */
+static UI_NOINLINE enum ui_dma_status locate_untagged(struct ui_dma *dma, unsigned side, const struct ui_stage_config *cfg,
+						      u64 iova, unsigned access, u64 n_bytes, struct piece *p,
+						      struct ui_fault *why)
+{
+	return locate(dma, side, cfg, iova, access, n_bytes, p, why);
 }
 
 /* Lengthens a RAM piece by pages that follow it in host memory too. What stops it is met again by who goes on from there. */

@@ -54,8 +54,10 @@ struct ui_fault {
 	u8 stage;   /* 1 or 2; 0: no table is to blame */
 	u8 level;   /* of the entry, 0 the lowest */
 	bool on_walk; /* stage 2 refused an access to a table of stage 1, at @ipa */
+	bool walk_write; /* that access was to mark an entry, not to read it */
 	u64 iova;   /* first byte refused */
 	u64 ipa;    /* stage 2: its input address */
+	u64 fetch_pa; /* UI_DMA_WALK_ABORT: of the entry that could not be read or marked */
 };
 
 struct ui_dma_addr {
@@ -72,6 +74,20 @@ struct ui_stage {
 	const struct ui_pt *pt;
 	struct ui_walk_cfg walk;
 	bool present;
+	bool no_device_walks; /* Arm stage 2: tables of stage 1 in what it makes device memory are refused (S2PTW) */
+};
+
+/*
+ * Stage 1 in two halves, of which bit 55 of an address selects one: a table for the first addresses (s1) and one for the last
+ * (s1_upper, whose table is an `upper` one). An address that is in neither's range, or in a half that is not there, is
+ * UI_DMA_TRANSLATION, the latter at level 3.
+ */
+enum {
+	UI_HALVES = 1,           /* that is so */
+	UI_HALVES_NO_LOWER = 2,  /* walks of s1 are disabled (EPD0) */
+	UI_HALVES_NO_UPPER = 4,  /* of s1_upper (EPD1) */
+	UI_HALVES_LOWER_TBI = 8, /* the lower half ignores the top byte of addresses (TBI0): bit 55 stands for all above it */
+	UI_HALVES_UPPER_TBI = 16,
 };
 
 /*
@@ -86,7 +102,24 @@ struct ui_stage_config {
 	struct ui_stage s1; /* input: iova */
 	struct ui_stage s2; /* input: ipa (the iova when there is no s1) */
 	_Atomic u32 gate;   /* 0 open; else new sections wait outside: see ui_tr_gate_close() */
+	u8 halves;          /* UI_HALVES and so on; 0: s1 serves all addresses */
+	u8 in_bits;         /* without s1: an address of more bits is UI_DMA_ADDR_SIZE of stage 1; 0: none is (also with UI_CFG_BYPASS) */
+	struct ui_stage s1_upper; /* with UI_HALVES; s1.present then says that there is a stage 1 at all */
 };
+
+/* @iova as tables and TLBs know it. Ranges to invalidate may be given either way. */
+UI_ALWAYS_INLINE u64 ui_cfg_untagged(const struct ui_stage_config *cfg, u64 iova)
+{
+	unsigned tbi = iova >> 55 & 1 ? UI_HALVES_UPPER_TBI : UI_HALVES_LOWER_TBI;
+
+	return cfg->halves & tbi ? (u64)((s64)(iova << 8) >> 8) : iova;
+}
+
+/* Is @iova too large for a stage 1 that does not translate? */
+UI_ALWAYS_INLINE bool ui_cfg_too_large(const struct ui_stage_config *cfg, u64 iova)
+{
+	return cfg->in_bits && (iova & ~ui_mask_lg2(cfg->in_bits));
+}
 
 /*
  * Says which stage config serves (rid, pasid). Called at the start of a section, lock-free, must not block. NULL with
@@ -129,6 +162,7 @@ void ui_tr_gate_open(struct ui_tr *tr, struct ui_stage_config *cfg);
 /* @resolve(@arg, ...) answers for this port. NULL without memory. */
 struct ui_dma *ui_dma_open(struct ui_tr *tr, u32 rid, ui_resolve_fn resolve, void *arg);
 void ui_dma_close(struct ui_dma *dma); /* not inside a section */
+u32 ui_dma_rid(const struct ui_dma *dma);
 /*
  * @fn(@arg, fault) gets every fault that ends a read, write, copy, fill, compare or begin of the port (not
  * ui_dma_translate(), which only asks). Called on the port's thread, outside sections, before the function returns. Set

@@ -50,6 +50,11 @@ struct ui_dma *ui_dma_open(struct ui_tr *tr, u32 rid, ui_resolve_fn resolve, voi
 	return dma;
 }
 
+u32 ui_dma_rid(const struct ui_dma *dma)
+{
+	return dma->rid;
+}
+
 void ui_dma_close(struct ui_dma *dma)
 {
 	if (!dma)

@@ -138,7 +138,7 @@ UI_ALWAYS_INLINE const struct ui_pt *ui_port_one_own_table(const struct ui_stage
 {
 	if (!cfg->s1.present)
 		return cfg->s2.pt;
-	return cfg->s2.present ? NULL : cfg->s1.pt;
+	return cfg->s2.present | cfg->halves ? NULL : cfg->s1.pt;
 }
 
 /*
@@ -164,7 +164,12 @@ UI_ALWAYS_INLINE enum ui_dma_status ui_port_walk(struct ui_dma *dma, struct ui_s
 
 		if (ui_likely(status == UI_WALK_OK))
 			return UI_DMA_OK;
-		return cfg->s1.present ? ui_walk_refused(why, status, 1, out->level, 0) : ui_walk_refused(why, status, 2, out->level, iova);
+		if (cfg->s1.present)
+			return ui_walk_refused(why, status, 1, out->level, 0);
+		/* It is out of the table's range then too. */
+		if (ui_cfg_too_large(cfg, iova))
+			return ui_walk_refused(why, UI_WALK_ADDR_SIZE, 1, 3, 0);
+		return ui_walk_refused(why, status, 2, out->level, iova);
 	}
 	if (cfg->s1.present && cfg->s2.present)
 		ui_stats_count(&row->nested_walks, 1);

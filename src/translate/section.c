@@ -262,6 +262,13 @@ static int invalidate(struct ui_tr *tr, struct ui_stage_config *cfg, u32 tag, u6
 
 int ui_tr_invalidate(struct ui_tr *tr, struct ui_stage_config *cfg, u64 start, u64 last)
 {
+	if (ui_unlikely(cfg->halves)) {
+		/* Entries have no tags; a range over more than one may be any of them. */
+		bool one = !((start ^ last) >> 55);
+
+		start = one ? ui_cfg_untagged(cfg, start) : 0;
+		last = one ? ui_cfg_untagged(cfg, last) : ~(u64)0;
+	}
 	return invalidate(tr, cfg, cfg->tag, start, last);
 }
 

@@ -39,12 +39,11 @@ const struct ui_stats_row *ui_stats_next(const struct ui_stats_dev *dev, unsigne
 	return &dev->rows[at];
 }
 
-struct ui_stats_dev *ui_stats_device(struct ui_stats *stats, u32 rid)
+struct ui_stats_dev *ui_stats_device(struct ui_stats *stats, u32 n_devices, u32 rid)
 {
 	u64 want = UI_BIT(32) | rid;
-	u32 n = atomic_load_explicit(&stats->n_devices, memory_order_relaxed);
 
-	for (u32 i = 0; i < n; i++) {
+	for (u32 i = 0; i < n_devices; i++) {
 		struct ui_stats_dev *dev = &stats->devices[i];
 		u64 there = ui_stats_get(&dev->whose);
 

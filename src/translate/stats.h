@@ -40,7 +40,6 @@ struct ui_stats_dev {
 
 struct ui_stats {
 	struct ui_stats_row detached; /* what happened to domains while nothing was attached to them */
-	_Atomic u32 n_devices;        /* room in devices; constant */
 	struct ui_stats_dev devices[] __attribute__((aligned(64)));
 };
 
@@ -48,8 +47,8 @@ struct ui_stats {
 struct ui_stats_row *ui_stats_row(struct ui_stats_dev *dev, u32 pasid, bool has_pasid);
 /* The rows that are in use, one after the other: *@i starts at 0. NULL at the end. The row's index is *@i - 1. */
 const struct ui_stats_row *ui_stats_next(const struct ui_stats_dev *dev, unsigned *i);
-/* The counters of @rid, which has the same ones each time. NULL: no room left. Any thread. */
-struct ui_stats_dev *ui_stats_device(struct ui_stats *stats, u32 rid);
+/* The counters of @rid, which has the same ones each time, among @n_devices. NULL: no room left. Any thread. */
+struct ui_stats_dev *ui_stats_device(struct ui_stats *stats, u32 n_devices, u32 rid);
 
 /* A plain increment for the one writer, whole for readers. */
 UI_ALWAYS_INLINE void ui_stats_count(_Atomic u64 *n, u64 by)

@@ -26,6 +26,13 @@ UI_ALWAYS_INLINE bool translate_hit(struct ui_dma *dma, u32 tag, unsigned lg2, u
 	return true;
 }
 
+/* The TLB knows addresses without tags only, so those with one come here after it has been asked in vain. */
+static UI_NOINLINE bool hit_untagged(struct ui_dma *dma, u32 tag, u64 iova, unsigned access, struct ui_walk *out)
+{
+	return translate_hit(dma, tag, UI_TLB_SMALL_LG2, iova, access, out) ||
+	       (dma->large && translate_hit(dma, tag, UI_TLB_LARGE_LG2, iova, access, out));
+}
+
 /* Inside a section, after the TLB's small pages. */
 static enum ui_dma_status translate_miss(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova, unsigned access,
 					 struct ui_walk *out, struct ui_fault *why)
@@ -33,6 +40,8 @@ static enum ui_dma_status translate_miss(struct ui_dma *dma, const struct ui_sta
 	enum ui_dma_status status;
 
 	if (ui_unlikely(cfg->kind == UI_CFG_BYPASS)) {
+		if (ui_cfg_too_large(cfg, iova))
+			return ui_walk_refused(why, UI_WALK_ADDR_SIZE, 1, 3, 0);
 		*out = (struct ui_walk){ .oa = iova, .leaf_lg2 = 64, .dirty = true, .prot = UI_ACCESS_RIGHTS };
 		return UI_DMA_OK;
 	}
@@ -48,6 +57,13 @@ static enum ui_dma_status translate_miss(struct ui_dma *dma, const struct ui_sta
 		return UI_DMA_OK;
 	if (dma->large && translate_hit(dma, cfg->tag, UI_TLB_LARGE_LG2, iova, access, out))
 		return UI_DMA_OK;
+	if (ui_unlikely(cfg->halves)) {
+		u64 tagged = iova;
+
+		iova = ui_cfg_untagged(cfg, iova);
+		if (iova != tagged && hit_untagged(dma, cfg->tag, iova, access, out))
+			return UI_DMA_OK;
+	}
 	ui_stats_count(&dma->answers[0].row->tlb_misses, 1);
 	status = ui_port_walk(dma, dma->answers[0].row, cfg, iova, access, out, why);
 	if (status == UI_DMA_OK)

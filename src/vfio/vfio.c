@@ -78,23 +78,6 @@ void ui_vfio_close(struct ui_vfio *v)
 
 /* ---- BIND ---- */
 
-/* Bytes after @known that a newer program sent must be 0: nothing is asked for that we do not know. */
-static int tail_zero(u64 from, u64 n_bytes)
-{
-	u8 raw[256];
-
-	for (u64 done = 0, n; done < n_bytes; done += n) {
-		n = ui_min(n_bytes - done, sizeof(raw));
-		if (ui_user_read(raw, from + done, n))
-			return -EFAULT;
-		for (u64 i = 0; i < n; i++) {
-			if (raw[i])
-				return -E2BIG;
-		}
-	}
-	return 0;
-}
-
 static long bind_read(u64 arg, struct ui_vfio_bind *b)
 {
 	u32 argsz;
@@ -105,7 +88,7 @@ static long bind_read(u64 arg, struct ui_vfio_bind *b)
 	if (argsz < UI_VFIO_MIN(struct ui_vfio_bind, out_devid))
 		return -EINVAL;
 	if (argsz > sizeof(*b))
-		ret = tail_zero(arg + sizeof(*b), argsz - sizeof(*b));
+		ret = ui_user_zeros(arg + sizeof(*b), argsz - sizeof(*b));
 	if (ret)
 		return ret;
 	*b = (struct ui_vfio_bind){ 0 };
@@ -220,7 +203,7 @@ static long ioctl_bind(struct ui_vfio *v, u64 arg)
  * Reads the argument of either: @min bytes always, up to @full with a PASID. *@has_pasid says which. Every struct starts with
  * argsz and flags.
  */
-static long pt_read(struct ui_vfio *v, u64 arg, void *to, u32 min, u32 full, bool *has_pasid)
+static long pt_read(u64 arg, void *to, u32 min, u32 full, bool *has_pasid)
 {
 	const u32 *words = to;
 
@@ -231,8 +214,6 @@ static long pt_read(struct ui_vfio *v, u64 arg, void *to, u32 min, u32 full, boo
 	*has_pasid = words[1] & UI_VFIO_PT_PASID;
 	if (!*has_pasid)
 		return 0;
-	if (!ui_pci_pasid_bits(v->pci))
-		return -EOPNOTSUPP;
 	if (words[0] < full)
 		return -EINVAL;
 	return ui_user_read((u8 *)to + min, arg + min, full - min);
@@ -243,7 +224,7 @@ static long ioctl_attach(struct ui_vfio *v, u64 arg)
 	const u32 min = UI_VFIO_MIN(struct ui_vfio_attach, pt_id), full = UI_VFIO_MIN(struct ui_vfio_attach, pasid);
 	struct ui_vfio_attach a = { 0 };
 	bool has_pasid;
-	long ret = pt_read(v, arg, &a, min, full, &has_pasid);
+	long ret = pt_read(arg, &a, min, full, &has_pasid);
 
 	if (ret)
 		return ret;
@@ -262,7 +243,7 @@ static long ioctl_detach(struct ui_vfio *v, u64 arg)
 	const u32 min = UI_VFIO_MIN(struct ui_vfio_detach, flags), full = UI_VFIO_MIN(struct ui_vfio_detach, pasid);
 	struct ui_vfio_detach d = { 0 };
 	bool has_pasid;
-	long ret = pt_read(v, arg, &d, min, full, &has_pasid);
+	long ret = pt_read(arg, &d, min, full, &has_pasid);
 
 	if (ret)
 		return ret;

@@ -45,6 +45,21 @@ check 0 '^iommu=generic;log=none;device=dma,rid=0000:05:00.0,pasid-bits=16,group
     run -i generic -m "$dir/m.json" -l none -d dma,pasid-bits=3 -n
 check 0 '^iommu=generic;log=fault;device=dma,rid=0000:01:00.0,pasid-bits=16,group=0$' run -n
 
+# The image of a disk: relative names mean the same in the program; a locked one is refused before anything runs.
+check 1 '^uiommu: nvme: file=PATH is missing' run -d nvme -- true
+check 1 '^uiommu: --device: device nvme: unknown key "x"; known: rid, pasid-bits, group, file, size, ro$' run -d nvme,x=1 -- true
+check 1 "^uiommu: nvme: $dir/d: there is no such file; size=64M, say, would make it$" run -d nvme,file="$dir/d" -- true
+check 1 "^uiommu: nvme: $dir/no/d cannot be made: No such file" run -d nvme,file="$dir/no/d",size=1M -- true
+check 1 "^uiommu: nvme: $dir is not a regular file$" run -d nvme,file="$dir",ro -- true
+check 1 '^uiommu: nvme: size "1X" is not like 64M' run -d nvme,file="$dir/d",size=1X -- true
+cd "$dir" || exit 1
+check 0 "^iommu=generic;log=fault;device=nvme,rid=0000:01:00.0,pasid-bits=16,group=0,file=$dir/d,size=1M,ro=off$" \
+    run -d nvme,file=d,size=1M,ro=off -n
+[ "$(stat -c %s d)" = 1048576 ] || { echo 'not ok: the image has another size'; status=1; }
+check 1 "^uiommu: nvme: $dir/d is in use already$" run -d nvme,file=d -d nvme,file=d -- true
+check 0 '^both$' run -d nvme,file=d,ro -d nvme,file=d,ro -- echo both
+cd - >/dev/null || exit 1
+
 # Programs that take no preloaded library.
 echo 'int main(void) { return 0; }' >"$dir/p.c"
 if gcc -static -o "$dir/static" "$dir/p.c" 2>/dev/null; then

@@ -6,10 +6,13 @@
 #include "dma.h"
 
 #include <dirent.h>
+#include <linux/capability.h>
 #include <linux/vfio.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -209,6 +212,24 @@ static int start(int *group)
 	return container;
 }
 
+/* No memory may be locked, whoever runs this; or as it was. */
+static void forbid_locking(bool forbid)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct caps[2];
+	static struct rlimit before;
+	struct rlimit none;
+
+	if (forbid)
+		CHECK(!getrlimit(RLIMIT_MEMLOCK, &before));
+	none = (struct rlimit){ 0, before.rlim_max };
+	CHECK(!setrlimit(RLIMIT_MEMLOCK, forbid ? &none : &before));
+	CHECK(!syscall(SYS_capget, &head, caps));
+	caps[0].effective &= ~(1u << CAP_IPC_LOCK);
+	caps[0].effective |= forbid ? 0 : caps[0].permitted & (1u << CAP_IPC_LOCK);
+	CHECK(!syscall(SYS_capset, &head, caps));
+}
+
 /* One device writes into the other's BAR, and rings its doorbell so: a type1 container maps BARs. */
 static void peer_to_peer(void)
 {
@@ -250,6 +271,11 @@ static void peer_to_peer(void)
 	bar = map_bar(fd2, 2, &n_bytes);
 	CHECK(!dma_map(container, 1, bar + PAGE, BAR_IOVA, PAGE));
 	CHECK(dma_fill(&one, BAR_IOVA, 1, 8) == FAULT); /* read-only */
+	/* No memory is locked for it. */
+	forbid_locking(true);
+	CHECK(!dma_map(container, 3, bar + 2 * PAGE, BAR_IOVA + 2 * PAGE, PAGE));
+	CHECK(dma_map(container, 3, pool, BAR_IOVA + 4 * PAGE, PAGE) == -ENOMEM);
+	forbid_locking(false);
 	/* The peer closes first: its memory stays, and nobody is hurt. */
 	close(fd2);
 	CHECK(dma_copy(&one, BAR_IOVA, POOL_IOVA + 8 * PAGE, 8) == DONE);

@@ -6,6 +6,7 @@
 #include "stranger.h"
 
 #include <stddef.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -55,6 +56,9 @@ static int try_to_dial(uint64_t *token)
 			continue;
 		at[strcspn(at, "\n")] = 0;
 		*token = strtoull(at + 8, NULL, 16);
+		/* Whoever else listens, in another test, is to be left alone: its number is in the name. */
+		if (*token >> 42 != (uint64_t)getppid())
+			continue;
 		strcpy(addr.sun_path + 1, at + 1);
 		if (connect(fd, (struct sockaddr *)&addr, (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(at))))
 			continue;
@@ -149,13 +153,104 @@ static void babble(int iommu, uint64_t ino)
 	}
 }
 
+/* As the library does, with @n descriptors. */
+static bool say_with(int to, struct message *msg, const int *fds, size_t n)
+{
+	char control[CMSG_SPACE(8 * sizeof(int))] = "";
+	struct iovec iov = { msg, sizeof(*msg) };
+	struct msghdr out = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+
+	CMSG_FIRSTHDR(&out)->cmsg_level = SOL_SOCKET;
+	CMSG_FIRSTHDR(&out)->cmsg_type = SCM_RIGHTS;
+	CMSG_FIRSTHDR(&out)->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(CMSG_FIRSTHDR(&out)), fds, n * sizeof(int));
+	return sendmsg(to, &out, MSG_NOSIGNAL) == (ssize_t)sizeof(*msg) && recv(to, msg, sizeof(*msg), 0) == (ssize_t)sizeof(*msg);
+}
+
+static int greeted(void)
+{
+	uint64_t token;
+	int fd = dial(&token);
+	struct message msg = { .type = HELLO, .a = token };
+
+	CHECK(say(fd, &msg) && msg.type == REPLY && !msg.ret);
+	return fd;
+}
+
+/* More descriptors in a message than there should be stay nowhere in the owner. */
+static void too_many_descriptors(int iommu, uint64_t ino)
+{
+	int fd = greeted(), fds[8] = { iommu, fd, fd, fd, fd, fd, fd, fd };
+
+	for (size_t i = 0; i < 100; i++) {
+		struct message msg = { .type = WRITE, .ino = ino };
+
+		CHECK(say_with(fd, &msg, fds, 2 + i % 7) && msg.type == REPLY);
+	}
+	close(fd);
+}
+
+/* Asks until nothing more fits, hears no answer, and goes. */
+static void never_listens(int iommu, uint64_t ino)
+{
+	struct message msg = { .type = WRITE, .ino = ino };
+	int fd = greeted();
+
+	CHECK(say_with(fd, &msg, &iommu, 1) && msg.type == REPLY);
+	msg = (struct message){ .type = WRITE, .ino = ino };
+	for (unsigned full = 0; full < 20;) {
+		if (send(fd, &msg, sizeof(msg), MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)sizeof(msg))
+			continue;
+		CHECK(errno == EAGAIN);
+		full++;
+		usleep(1000);
+	}
+}
+
+static unsigned n_descriptors(void)
+{
+	unsigned n = 0;
+
+	for (int fd = 0; fd < 4096; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* Shared memory that only the owner has: nobody gets it into an IOAS by saying that it has it too. */
+static void memory_of_the_owner(int iommu, uint64_t ino, char *mine)
+{
+	struct ioas_map map = { .size = sizeof(map), .flags = 7, .ioas = 1, .length = 4096, .iova = 0x100000 };
+	int fd = greeted();
+	struct message msg = { .type = IOCTL, .ino = ino, .a = IOMMU_IOAS_MAP, .b = (uintptr_t)&map };
+	uint64_t start, device_major, device_minor, inode = 0;
+	FILE *maps = fopen("/proc/self/maps", "r");
+	char line[512];
+
+	CHECK(maps);
+	while (!inode && fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%*x %*s %*x %lx:%lx %lu", &start, &device_major, &device_minor, &inode) != 4 || start != (uintptr_t)mine)
+			inode = 0;
+	}
+	CHECK(inode && !fclose(maps) && !munmap(mine, 4096));
+	map.va = (uintptr_t)mine;
+	CHECK(say_with(fd, &msg, &iommu, 1) && msg.type == MAP && msg.a == map.va && msg.b == 4096);
+	msg = (struct message){ .type = PIECE, .a = map.va, .b = 4096, .d = inode, .ino = device_major << 32 | device_minor, .ret = 3 };
+	CHECK(say(fd, &msg) && msg.type == DONE && msg.ret == -ENOENT);
+	/* A result that is none. */
+	msg = (struct message){ .type = DONE, .ret = 5 };
+	CHECK(say(fd, &msg) && msg.type == REPLY && msg.ret < 0 && msg.ret > -4096);
+	close(fd);
+}
+
 int main(void)
 {
 	int fd = open("/dev/iommu", O_RDWR), before;
+	unsigned n_before;
+	char *mine;
 	struct stat st;
 	pid_t pid;
 
-	alarm(40);
+	alarm(100);
 	seed = (uint64_t)getpid() << 32 | (uint64_t)time(NULL);
 	printf("seed %#llx\n", (unsigned long long)seed);
 	fflush(stdout);
@@ -170,6 +265,26 @@ int main(void)
 	pid = fork();
 	if (!pid) {
 		babble(fd, st.st_ino);
+		_exit(0);
+	}
+	child_succeeds(pid);
+	n_before = n_descriptors();
+	pid = fork();
+	if (!pid) {
+		too_many_descriptors(fd, st.st_ino);
+		never_listens(fd, st.st_ino);
+		_exit(0);
+	}
+	child_succeeds(pid);
+	/* The connection itself ends in its own time. */
+	for (unsigned i = 0; n_descriptors() > n_before && i < 1000; i++)
+		usleep(10000);
+	CHECK(n_descriptors() <= n_before);
+	mine = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	CHECK(mine != MAP_FAILED);
+	pid = fork();
+	if (!pid) {
+		memory_of_the_owner(fd, st.st_ino, mine);
 		_exit(0);
 	}
 	child_succeeds(pid);

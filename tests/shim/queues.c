@@ -346,6 +346,7 @@ static void dma_buf_is_a_file(void)
 	nest_open(&n);
 	buf = (int)mock(n.fd, &cmd, MOCK_DMABUF_GET, 0);
 	MUST(buf >= 0);
+	EXPECT(sys(fcntl(buf, F_GETFD)), FD_CLOEXEC);
 	EXPECT(sys(lseek(buf, 0, SEEK_END)), 2 * PAGE);
 	EXPECT(sys(fstat(buf, &st)), 0);
 	EXPECT(st.st_size, 2 * PAGE);
@@ -357,6 +358,11 @@ static void dma_buf_is_a_file(void)
 	EXPECT(call(n.fd, IOMMU_IOAS_MAP_FILE, &map_file), 0);
 	map_file.start = PAGE;
 	EXPECT(call(n.fd, IOMMU_IOAS_MAP_FILE, &map_file), -EINVAL);
+	MUST(!close(buf));
+	cmd = (struct mock_cmd){ .w = { 2 * PAGE, O_RDWR } };
+	buf = (int)mock(n.fd, &cmd, MOCK_DMABUF_GET, 0);
+	MUST(buf >= 0);
+	EXPECT(sys(fcntl(buf, F_GETFD)), 0);
 	MUST(!close(buf) && !close(n.fd));
 }
 

@@ -12,6 +12,7 @@
 #include <spawn.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -361,6 +362,125 @@ static void a_client_that_is_killed_harms_nobody(void)
 	close(fd);
 }
 
+/* One file's end, on a thread of the library's, while another begins to be shared: that one is served. */
+static void files_come_and_go(void)
+{
+	for (unsigned i = 0; i < 50; i++) {
+		int fd = open_iommu(), pair[2];
+		pid_t pid;
+
+		CHECK(ioas_alloc(fd) == 1 && !socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+		send_fd(pair[0], fd);
+		CHECK(!close(fd));
+		fd = open_iommu();
+		CHECK(ioas_alloc(fd) == 1);
+		/* What was on its way is lost. */
+		CHECK(!close(pair[1]) && !close(pair[0]));
+		pid = fork();
+		if (!pid) {
+			CHECK(ioas_alloc(fd) == 2);
+			_exit(0);
+		}
+		child_succeeds(pid);
+		CHECK(!close(fd));
+	}
+}
+
+/* An owner whose table of descriptors is full says so, and works again when it is not. */
+static void a_full_table_is_an_error(void)
+{
+	int known = open_iommu(), fresh = open_iommu(), pair[2], highest = 0;
+	struct rlimit before, few;
+	pid_t pid;
+	char byte;
+
+	CHECK(ioas_alloc(known) == 1 && ioas_alloc(fresh) == 1 && !socketpair(AF_UNIX, SOCK_STREAM, 0, pair));
+	pid = fork();
+	if (!pid) {
+		CHECK(ioas_alloc(known) == 2 && write(pair[1], "", 1) == 1 && read(pair[1], &byte, 1) == 1);
+		CHECK(ioas_alloc(fresh) == -EMFILE && ioas_alloc(known) == 3);
+		CHECK(write(pair[1], "", 1) == 1 && read(pair[1], &byte, 1) == 1);
+		CHECK(ioas_alloc(fresh) == 2);
+		_exit(0);
+	}
+	CHECK(read(pair[0], &byte, 1) == 1 && !getrlimit(RLIMIT_NOFILE, &before));
+	few = before;
+	few.rlim_cur = 64;
+	CHECK(!setrlimit(RLIMIT_NOFILE, &few));
+	for (int fd; (fd = dup(pair[0])) >= 0;)
+		highest = fd;
+	CHECK(errno == EMFILE && write(pair[0], "", 1) == 1 && read(pair[0], &byte, 1) == 1);
+	for (int fd = pair[1] + 1; fd <= highest; fd++)
+		CHECK(!close(fd));
+	CHECK(!setrlimit(RLIMIT_NOFILE, &before) && write(pair[0], "", 1) == 1);
+	child_succeeds(pid);
+	CHECK(!close(known) && !close(fresh) && !close(pair[0]) && !close(pair[1]));
+}
+
+/* The numbers that the library uses meanwhile are the program's if it wants them, and what it puts there is not touched. */
+static void numbers_are_the_programs(void)
+{
+	enum { FIRST = 512, N = 64 };
+	int fd = open_iommu(), talk[2], pair[2];
+	char byte, message[72] = "mine";
+	pid_t pid;
+
+	CHECK(ioas_alloc(fd) == 1 && !socketpair(AF_UNIX, SOCK_STREAM, 0, talk) && !socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair));
+	pid = fork();
+	if (!pid) {
+		for (int want = 2; want < 5; want++)
+			CHECK(ioas_alloc(fd) == want && write(talk[1], "", 1) == 1 && read(talk[1], &byte, 1) == 1);
+		_exit(0);
+	}
+	for (int want = 0; want < 3; want++) {
+		CHECK(read(talk[0], &byte, 1) == 1 && send(pair[0], message, sizeof(message), 0) == sizeof(message));
+		for (int to = FIRST; to < FIRST + N; to++)
+			CHECK(dup2(pair[1], to) == to);
+		CHECK(write(talk[0], "", 1) == 1);
+	}
+	child_succeeds(pid);
+	for (int want = 0; want < 3; want++)
+		CHECK(recv(pair[1], message, sizeof(message), MSG_DONTWAIT) == sizeof(message) && !strcmp(message, "mine"));
+	CHECK(recv(pair[1], message, sizeof(message), MSG_DONTWAIT) == -1 && errno == EAGAIN);
+	for (int to = FIRST; to < FIRST + N; to++)
+		CHECK(!close(to));
+	CHECK(!close(fd) && !close(pair[0]) && !close(pair[1]) && !close(talk[0]) && !close(talk[1]));
+}
+
+static char *guarded;
+static volatile bool armed, guard_fired;
+
+static void open_the_guard(int signal)
+{
+	CHECK(!mprotect(guarded, 4096, PROT_READ | PROT_WRITE));
+	guard_fired = true;
+}
+
+static void step_on_the_guard(void)
+{
+	if (armed)
+		*guarded = 1;
+}
+
+/* What a program registered with pthread_atfork() may fault, and handle it, as it always may. */
+static void handlers_of_a_fork_may_fault(void)
+{
+	struct sigaction action = { .sa_handler = open_the_guard }, before;
+	int fd = open_iommu();
+	pid_t pid;
+
+	CHECK(ioas_alloc(fd) == 1 && !sigaction(SIGSEGV, &action, &before));
+	guarded = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(guarded != MAP_FAILED && !pthread_atfork(step_on_the_guard, NULL, NULL));
+	armed = true;
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	armed = false;
+	child_succeeds(pid);
+	CHECK(guard_fired && !sigaction(SIGSEGV, &before, NULL) && !close(fd) && !munmap(guarded, 4096));
+}
+
 int main(int argc, char **argv)
 {
 	self = argv[0];
@@ -372,7 +492,7 @@ int main(int argc, char **argv)
 
 		return n <= 0 || ioas_alloc(receive_fd(atoi(argv[2]))) == 2 ? 0 : 1;
 	}
-	alarm(40); /* nothing here may wait for ever */
+	alarm(100); /* nothing here may wait for ever */
 	no_thread_where_nobody_shares();
 	both_see_one_context();
 	grandchildren_reach_the_same_owner();
@@ -385,5 +505,9 @@ int main(int argc, char **argv)
 	for (int how = 0; how < 4; how++)
 		an_owner_that_ends_is_an_error(how);
 	a_client_that_is_killed_harms_nobody();
+	files_come_and_go();
+	a_full_table_is_an_error();
+	numbers_are_the_programs();
+	handlers_of_a_fork_may_fault();
 	return 0;
 }

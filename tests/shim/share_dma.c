@@ -7,6 +7,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/eventfd.h>
@@ -201,17 +202,21 @@ static void limits_and_unmapping(struct dma *dma)
 }
 
 /* What is private to a process is not its children's, also when a device has it. */
-static void children_of_a_client_get_copies(struct dma *dma)
+static void children_of_a_client_get_copies(struct dma *dma, bool terminal)
 {
 	pid_t pid = fork();
 
 	if (!pid) {
 		char *mem = mmap(NULL, 64 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		int master;
 
 		memset(mem, 'a', PAGE);
 		memset(mem + 63 * PAGE, 'b', PAGE);
 		CHECK(!ioas_map(dma->iommu, dma->ioas, mem, 64 * PAGE, AT));
-		pid = fork();
+		pid = terminal ? forkpty(&master, NULL, NULL, NULL) : fork();
+		/* Where there are no terminals there is nothing to see. */
+		if (pid < 0 && terminal)
+			_exit(0);
 		if (!pid) {
 			CHECK(all(mem, 'a', PAGE) && all(mem + PAGE, 0, 62 * PAGE) && all(mem + 63 * PAGE, 'b', PAGE));
 			tell(child_says);
@@ -270,6 +275,58 @@ static void other_threads_lose_nothing(struct dma *dma)
 		for (unsigned i = 0; i < 64; i++)
 			CHECK(mem[i * PAGE / 8] == atomic_load(&written[i]));
 		CHECK(ret || !ioas_unmap(dma->iommu, dma->ioas, AT, 64 * PAGE));
+		_exit(0);
+	}
+	child_succeeds(pid);
+}
+
+static atomic_int mapper_begins;
+static struct dma *forker_dma;
+
+static void unmap_something(void)
+{
+	char *mem;
+
+	if (!forker_dma)
+		return;
+	atomic_store(&mapper_begins, 1);
+	/* Time for the mapper to get into the middle of its call. */
+	usleep(100000);
+	mem = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	CHECK(mem != MAP_FAILED && !munmap(mem, PAGE));
+}
+
+static void *maps_when_asked(void *arg)
+{
+	char *mem = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int ret;
+
+	while (!atomic_load(&mapper_begins))
+		sched_yield();
+	ret = ioas_map(forker_dma->iommu, forker_dma->ioas, mem, PAGE, AT);
+	CHECK(!ret || (ret == -EFAULT && geteuid()));
+	CHECK(ret || !ioas_unmap(forker_dma->iommu, forker_dma->ioas, AT, PAGE));
+	return NULL;
+}
+
+/* A program's atfork handler may do what it likes with its memory, while another thread hands some over. */
+static void a_fork_waits_for_nobody_who_waits_for_it(struct dma *dma)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		pthread_t thread;
+
+		/* The library watches what is unmapped. */
+		CHECK(mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, dma->device, (off_t)dma->bar2) != MAP_FAILED);
+		CHECK(!pthread_atfork(unmap_something, NULL, NULL));
+		forker_dma = dma;
+		CHECK(!pthread_create(&thread, NULL, maps_when_asked, NULL));
+		pid = fork();
+		if (!pid)
+			_exit(0);
+		child_succeeds(pid);
+		CHECK(!pthread_join(thread, NULL));
 		_exit(0);
 	}
 	child_succeeds(pid);
@@ -401,7 +458,7 @@ int main(int argc, char **argv)
 {
 	struct dma dma;
 
-	alarm(40);
+	alarm(100);
 	self = argv[0];
 	if (argc == 2 && strcmp(argv[1], "again")) {
 		drive(atoi(argv[1]));
@@ -418,8 +475,10 @@ int main(int argc, char **argv)
 	/* libc asks every thread of the process, those too that the program knows nothing of. */
 	CHECK(!setresuid((uid_t)-1, (uid_t)-1, (uid_t)-1));
 	limits_and_unmapping(&dma);
-	children_of_a_client_get_copies(&dma);
+	children_of_a_client_get_copies(&dma, false);
+	children_of_a_client_get_copies(&dma, true);
 	other_threads_lose_nothing(&dma);
+	a_fork_waits_for_nobody_who_waits_for_it(&dma);
 	a_stranger_drives_the_device(&dma);
 	CHECK(!close(dma.iommu) && !close(dma.device));
 	a_device_is_in_use_as_long_as_a_child_has_it();

@@ -28,6 +28,8 @@ struct pci {
 
 /* Finds the function and opens it; says why not and returns false. */
 bool pci_open(struct pci *pci, uint16_t vendor, uint16_t device);
+/* A function that has no driver: its configuration and BARs only, and no memory for it. */
+bool pci_open_bare(struct pci *pci, const char *address);
 uint32_t pci_config_read(struct pci *pci, unsigned offset, unsigned bytes);
 void pci_config_write(struct pci *pci, unsigned offset, unsigned bytes, uint32_t value);
 volatile uint8_t *pci_map_bar(struct pci *pci, unsigned bar, size_t bytes);
@@ -44,6 +46,10 @@ bool pci_intx_unmask(struct pci *pci);
 bool pci_reset(struct pci *pci);
 /* Waits for an interrupt: 0 when none came, -1 on failure, else how many (uio: since it was opened). */
 int irq_wait(int fd, int milliseconds);
+
+/* --- stray.c: an NVMe controller that is told to use memory it was not given; returns the exit status */
+
+int stray(const char *address);
 
 /* --- dma.c: a driver */
 

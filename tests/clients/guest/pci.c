@@ -59,6 +59,17 @@ static bool find(struct pci *pci, uint16_t vendor, uint16_t device)
 	return pci->address[0];
 }
 
+bool pci_open_bare(struct pci *pci, const char *address)
+{
+	char path[300];
+
+	*pci = (struct pci){ .device = -1, .container = -1 };
+	snprintf(pci->address, sizeof(pci->address), "%.15s", address);
+	snprintf(path, sizeof(path), DEVICES "%s/config", pci->address);
+	pci->config = open(path, O_RDWR);
+	return pci->config >= 0 || complain(path);
+}
+
 static bool open_uio(struct pci *pci)
 {
 	char path[300];

@@ -92,6 +92,36 @@ static void reads_and_writes_are_the_caller_s(void **state)
 		assert_int_equal(other.mem[i], 0);
 }
 
+static void zeros_and_bits_are_the_caller_s(void **state)
+{
+	static const struct {
+		u64 first, last;
+		u8 bytes[6]; /* from the second on: the first and the last are not touched */
+	} rows[] = {
+		{ 0, 0, { 1 } }, { 3, 5, { 0x38 } }, { 0, 7, { 0xff } }, { 7, 8, { 0x80, 1 } }, { 4, 29, { 0xf0, 0xff, 0xff, 0x3f } },
+	};
+	u8 seen[8];
+
+	assert_int_equal(ui_user_zeros(at(0), PAGE - 5), 0);
+	assert_int_equal(ui_user_zeros(at(0), PAGE - 4), -E2BIG);
+	assert_int_equal(ui_user_zeros(at(PAGE), PAGE), 0);
+	assert_int_equal(ui_user_zeros(at(PAGE), PAGE + 1), -EFAULT);
+	assert_int_equal(ui_user_zeros(at(2 * PAGE), 0), 0);
+	for (size_t i = 0; i < ui_array_size(rows); i++) {
+		assert_int_equal(ui_user_fill(at(16), 0, 8), 0);
+		assert_int_equal(ui_user_set_bits(at(17), rows[i].first, rows[i].last), 0);
+		assert_int_equal(ui_user_read(seen, at(16), 8), 0);
+		assert_int_equal(seen[0], 0);
+		assert_memory_equal(seen + 1, rows[i].bytes, 6);
+	}
+	/* What was set stays. */
+	assert_int_equal(ui_user_set_bits(at(17), 0, 0), 0);
+	assert_int_equal(ui_user_read(seen, at(17), 1), 0);
+	assert_int_equal(seen[0], 0xf1);
+	assert_int_equal(ui_user_set_bits(at(PAGE - 1), 7, 8), -EFAULT);
+	assert_int_equal(ui_user_set_bits(at(2 * PAGE), 0, 0), -EFAULT);
+}
+
 static void what_the_caller_may_not_is_refused(void **state)
 {
 	char buf[16];
@@ -145,6 +175,27 @@ static void a_caller_that_has_ended_has_nothing(void **state)
 	assert_true(ui_user_fd_get(other.fd) < 0);
 }
 
+static bool is_not(const struct ui_caller *caller)
+{
+	return false;
+}
+
+/* Its number may be another process's by now, or another program's, whose memory and descriptors these are. */
+static void what_is_not_the_caller_any_more_is_left_alone(void **state)
+{
+	const u64 at = (u64)(uintptr_t)other.mem;
+	char buf[2] = "a";
+
+	other.caller.alive = is_not;
+	assert_int_equal(ui_user_read(buf, at, 1), -EFAULT);
+	assert_int_equal(ui_user_write(at, "x", 1), -EFAULT);
+	assert_int_equal(ui_user_fill(at, 'x', 1), -EFAULT);
+	assert_int_equal(ui_user_fd_get(other.fd), -EBADF);
+	other.caller.alive = NULL;
+	assert_int_equal(ui_user_read(buf, at, 1), 0);
+	assert_int_equal(buf[0], 0);
+}
+
 static void the_caller_is_the_thread_s_and_comes_back(void **state)
 {
 	const struct ui_caller *before = ui_caller_set(NULL);
@@ -162,10 +213,12 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(reads_and_writes_are_the_caller_s, begin, end),
+		cmocka_unit_test_setup_teardown(zeros_and_bits_are_the_caller_s, begin, end),
 		cmocka_unit_test_setup_teardown(what_the_caller_may_not_is_refused, begin, end),
 		cmocka_unit_test_setup_teardown(probing_leaves_the_bytes, begin, end),
 		cmocka_unit_test_setup_teardown(descriptor_numbers_are_the_caller_s, begin, end),
 		cmocka_unit_test_setup_teardown(a_caller_that_has_ended_has_nothing, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_not_the_caller_any_more_is_left_alone, begin, end),
 		cmocka_unit_test_setup_teardown(the_caller_is_the_thread_s_and_comes_back, begin, end),
 	};
 

@@ -139,35 +139,57 @@ static inline bool own_bar_write(void *arg, u64 offset, unsigned n_bytes, u64 va
 	return ui_pci_bar_write(((struct host *)arg)->w.pci, NVME_BAR_REGS, offset, &val, n_bytes);
 }
 
-static inline void host_open(struct host *h, bool read_only)
+/* The function on the port there is, with the controller that @options describe, switched on. */
+static inline void host_make_with(struct host *h, const struct ui_pci_model *model, const char *options)
+{
+	const struct ui_pci_env env = { .intx = host_intx, .msg = host_msg, .arg = h };
+	char err[768];
+
+	h->w.pci = ui_pci_create(model, options, 0, h->w.port, NULL, err, sizeof(err));
+	assert_non_null(h->w.pci);
+	ui_pci_set_env(h->w.pci, &env);
+	cfg_write(&h->w, PCI_CFG_COMMAND, PCI_CMD_MEM | PCI_CMD_MASTER, 2);
+}
+
+/* As above, on h->disk. */
+static inline void host_make(struct host *h)
+{
+	static struct ui_pci_model model;
+
+	model = ui_nvme_model;
+	model.create = host_create;
+	creating = h;
+	host_make_with(h, &model, "");
+}
+
+/* A world without a function. */
+static inline void host_begin(struct host *h)
 {
 	static const struct ui_mem_mmio_ops own_bar = { .read = own_bar_read, .write = own_bar_write };
-	const struct ui_pci_env env = { .intx = host_intx, .msg = host_msg, .arg = h };
-	static struct ui_pci_model model;
-	char err[200];
 
 	memset(h, 0, sizeof(*h));
 	world_open(&h->w, 0);
 	ui_pci_destroy(h->w.pci);
-	h->disk.cached = pages_new(DISK_BYTES);
-	h->disk.durable = pages_new(DISK_BYTES);
-	h->read_only = read_only;
-	model = ui_nvme_model;
-	model.create = host_create;
-	creating = h;
-	h->w.pci = ui_pci_create(&model, "", 0, h->w.port, NULL, err, sizeof(err));
-	assert_non_null(h->w.pci);
-	ui_pci_set_env(h->w.pci, &env);
 	map(&h->w, NO_PASID, 0, 0, MAPPED, RW);
 	assert_int_equal(ui_mem_add_mmio(h->w.mem, MMIO_PA, 16 << 10, &own_bar, h), 0);
 	for (unsigned i = 0; i < 4; i++)
 		h->w.spaces[NO_PASID]->pages[OWN_BAR_AT / PAGE + i] = (MMIO_PA + i * PAGE) | RW;
-	cfg_write(&h->w, PCI_CFG_COMMAND, PCI_CMD_MEM | PCI_CMD_MASTER, 2);
+}
+
+static inline void host_open(struct host *h, bool read_only)
+{
+	host_begin(h);
+	h->disk.cached = pages_new(DISK_BYTES);
+	h->disk.durable = pages_new(DISK_BYTES);
+	h->read_only = read_only;
+	host_make(h);
 }
 
 static inline void host_close(struct host *h)
 {
 	world_close(&h->w);
+	if (!h->disk.cached)
+		return;
 	munmap(h->disk.cached, DISK_BYTES);
 	munmap(h->disk.durable, DISK_BYTES);
 }
@@ -296,6 +318,25 @@ static inline void nvme_up(struct host *h)
 static inline u16 identify(struct host *h, u32 cns, u32 nsid)
 {
 	return command(h, 0, (struct sqe){ .op = NVME_ADM_IDENTIFY, .nsid = nsid, .prp1 = DATA_AT, .cdw10 = cns });
+}
+
+static inline u16 feature(struct host *h, bool set, u32 cdw10, u32 cdw11, u32 nsid)
+{
+	return command(h, 0, (struct sqe){ .op = set ? NVME_ADM_SET_FEATURES : NVME_ADM_GET_FEATURES, .nsid = nsid, .cdw10 = cdw10,
+					   .cdw11 = cdw11 });
+}
+
+static inline void aer(struct host *h)
+{
+	push(h, 0, (struct sqe){ .op = NVME_ADM_ASYNC_EVENT });
+	ring_sq(h, 0);
+	run(&h->w, 10);
+}
+
+static inline u16 get_log(struct host *h, u32 lid, u32 n_bytes, u64 offset)
+{
+	return command(h, 0, (struct sqe){ .op = NVME_ADM_GET_LOG, .nsid = ~0u, .prp1 = DATA_AT, .prp2 = DATA_AT + PAGE,
+					   .cdw10 = lid | (n_bytes / 4 - 1) << 16, .cdw12 = (u32)offset, .cdw13 = (u32)(offset >> 32) });
 }
 
 /* Numbers in host memory. */

@@ -131,7 +131,7 @@ static int teardown(void **state)
 
 static int buf_new(void)
 {
-	int fd = ui_dmabuf_fd_new(rig.ctx, BUF_BYTES);
+	int fd = ui_dmabuf_fd_new(rig.ctx, BUF_BYTES, false);
 
 	assert_true(fd >= 0);
 	return fd;
@@ -164,6 +164,7 @@ static void a_dmabuf_is_mapped_like_a_file(void **state)
 	assert_int_equal(map_file(&rig, ioas, RW, fd, 0, 0, &iova), -EINVAL);
 	assert_int_equal(map_file(&rig, ioas, RW, fd, BUF_BYTES, BUF_BYTES, &iova), -EINVAL);
 	assert_int_equal(map_file(&rig, ioas, RW, fd, 0, BUF_BYTES + 1, &iova), -EINVAL);
+	assert_int_equal(map_file(&rig, ioas, RW, fd, PAGE, BUF_BYTES, &iova), -EINVAL);
 	assert_int_equal(map_file(&rig, ioas, RW, fd, MAX - 1, 3, &iova), -EOVERFLOW);
 	assert_int_equal(map_file(&rig, ioas, RW, fd, PAGE, 2 * PAGE, &iova), 0);
 	assert_int_equal(map_file(&rig, ioas, UI_UAPI_MAP_READABLE, fd, 0, BUF_BYTES, &second), 0);
@@ -203,7 +204,10 @@ static void a_revoked_dmabuf_is_in_no_domain(void **state)
 	assert_int_equal(map_file(&second, ioas_new(&second), RW | FIXED, fd, 0, PAGE, &fresh), -ENODEV);
 	/* Attached while it is revoked, or after: neither gets it. */
 	assert_int_equal(hwpt_new(&rig, rig.dev_id[0], ioas, 0, &hwpt), 0);
+	attach_to(3, hwpt);
+	assert_int_equal(word_at(3, iova), MAX);
 	assert_int_equal(ui_dmabuf_fd_revoke(rig.ctx, fd, false), 0);
+	assert_int_equal(word_at(3, iova), MAX);
 	attach_to(1, ioas);
 	assert_int_equal(word_at(0, iova), MAX);
 	assert_int_equal(word_at(1, iova), MAX);
@@ -400,9 +404,9 @@ static void every_failure_is_undone(void **state)
 		long ret;
 
 		ui_inject_arm(n);
-		fd = ui_dmabuf_fd_new(rig.ctx, BUF_BYTES);
+		fd = ui_dmabuf_fd_new(rig.ctx, BUF_BYTES, false);
 		if (fd == -ENOMEM)
-			fd = ui_dmabuf_fd_new(rig.ctx, BUF_BYTES);
+			fd = ui_dmabuf_fd_new(rig.ctx, BUF_BYTES, false);
 		ret = map_file(&rig, ioas, RW | FIXED, fd, 0, BUF_BYTES, &iova);
 		if (ret == -ENOMEM)
 			ret = map_file(&rig, ioas, RW | FIXED, fd, 0, BUF_BYTES, &iova);

@@ -423,6 +423,49 @@ static void devices_of_a_group_are_told_apart(void **state)
 	expect_answer(0, 2, UI_PAGE_INVALID);
 }
 
+/* How many requests the next group that is read has. */
+static size_t read_group(void)
+{
+	static struct ui_uapi_pgfault recs[8192];
+	s64 n = fd_read(fd, recs, sizeof(recs));
+
+	assert_true(n > 0);
+	assert_true(recs[n / REC - 1].flags & UI_UAPI_PGFAULT_LAST_PAGE);
+	assert_int_equal(respond(recs[0].cookie, UI_PAGE_SUCCESS), RESP);
+	answers.n = 0;
+	return (size_t)(n / REC);
+}
+
+/* A device that never ends its groups costs no more than so much memory; what it may have left waiting is there again for others. */
+static void what_waits_for_a_groups_last_request_is_bounded(void **state)
+{
+	u32 id = attached(0, 0);
+	size_t most;
+
+	for (u32 i = 0; i < 6000; i++)
+		request_at(0, 0, 1, 0x1000 * (u64)i, false);
+	request_at(0, 0, 1, 0, true);
+	most = read_group();
+	assert_in_range(most, 512, 5000);
+	for (u32 i = 0; i < 6000; i++)
+		request_at(0, 0, 2 + i, 0x1000, false);
+	request_at(0, 0, 2, 0x2000, true);
+	assert_int_equal(read_group(), 2);
+	request_at(0, 0, 9000, 0x1000, false);
+	request_at(0, 0, 9000, 0x2000, true);
+	assert_int_equal(read_group(), 2);
+	request_at(0, 0, 9001, 0x1000, false);
+	request_at(0, 0, 9001, 0x2000, true);
+	assert_int_equal(read_group(), 2);
+	ui_bound_detach(rig.bound[0], 0);
+	assert_int_equal(ui_bound_attach(rig.bound[0], 0, &id), 0);
+	for (u32 i = 1; i < most; i++)
+		request_at(0, 0, 1, 0x1000 * (u64)i, false);
+	request_at(0, 0, 1, 0, true);
+	assert_int_equal(read_group(), most);
+	ui_bound_detach(rig.bound[0], 0);
+}
+
 /* Section 1, 14: the descriptor holds the context; a queue goes on without one. */
 static void the_descriptor_holds_the_context(void **state)
 {
@@ -490,6 +533,7 @@ int main(void)
 		T(a_replace_by_itself_keeps_the_groups),
 		T(a_failed_replace_keeps_the_groups),
 		T(devices_of_a_group_are_told_apart),
+		T(what_waits_for_a_groups_last_request_is_bounded),
 		T(the_descriptor_holds_the_context),
 		T(requests_without_a_reader_wait_for_the_detach),
 		T(a_request_without_memory_is_answered_invalid),

@@ -205,6 +205,66 @@ static void ids_come_and_go(void)
 	pthread_join(threads[2], NULL);
 }
 
+/* Two threads whose maps overlap, so that at any moment one is under way, until an attach of another device has come through. */
+static struct {
+	atomic_bool on, writing, written;
+	atomic_uint n_inside, n_rounds;
+} crowd;
+
+enum { CROWD_ROUNDS = 100000, CROWD_YIELDS = 50000 };
+
+/* ui_iommufd_env.pin: a map that stays until the other thread's is there, too, if it comes. */
+static int crowded_pin(void *arg, u64 va, u64 n_bytes, bool write)
+{
+	unsigned seen = atomic_fetch_add(&crowd.n_inside, 1);
+
+	for (unsigned i = 0; atomic_load(&crowd.on) && i < CROWD_YIELDS && atomic_load(&crowd.n_inside) == seen + 1; i++)
+		ui_sys_yield();
+	return 0;
+}
+
+static void *crowding(void *arg)
+{
+	u32 ioas = shared[0];
+	u64 iova = (u64)(uintptr_t)arg;
+
+	while (atomic_load(&crowd.on)) {
+		CHECK(!map_at(&rig, ioas, mem, PAGE, iova));
+		CHECK(!unmap(&rig, ioas, iova, PAGE, NULL));
+		if (atomic_load(&crowd.writing) && atomic_fetch_add(&crowd.n_rounds, 1) >= CROWD_ROUNDS)
+			break;
+	}
+	return NULL;
+}
+
+static void an_attach_comes_through_a_crowd_of_maps(void)
+{
+	const struct ui_iommufd_env env = { .pin = crowded_pin };
+	pthread_t threads[2];
+	u32 ioas, hwpt, pt;
+
+	for (unsigned i = 0; i < N_DEVICES; i++)
+		rig_unbind(&rig, i);
+	ui_iommufd_close(rig.ctx);
+	rig.ctx = ui_iommufd_open(&env);
+	rig.binder = ui_iommufd_binder(rig.ctx);
+	rig_bind(&rig, 0);
+	shared[0] = ioas = pt = ioas_new(&rig);
+	CHECK(!attach(&rig, 0, 0, &pt));
+	atomic_store(&crowd.on, true);
+	for (u64 i = 0; i < 2; i++)
+		CHECK(!pthread_create(&threads[i], NULL, crowding, (void *)(uintptr_t)(0x10000 * (i + 1))));
+	while (atomic_load(&crowd.n_inside) < 100)
+		ui_sys_yield();
+	atomic_store(&crowd.writing, true);
+	CHECK(!hwpt_new(&rig, rig.dev_id[0], ioas, 0, &hwpt));
+	CHECK(atomic_load(&crowd.n_rounds) < CROWD_ROUNDS);
+	atomic_store(&crowd.on, false);
+	for (unsigned i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+	rig_unbind(&rig, 0);
+}
+
 int main(void)
 {
 	ui_log_set(UI_LOG_ERROR, NULL, NULL);
@@ -216,6 +276,7 @@ int main(void)
 	an_unmap_waits_for_its_own_sections_only();
 	everything_at_once();
 	ids_come_and_go();
+	an_attach_comes_through_a_crowd_of_maps();
 	rig_close(&rig);
 	munmap(mem, MEM_PAGES * PAGE);
 	return 0;

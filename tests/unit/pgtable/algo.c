@@ -23,7 +23,7 @@ static void each(test_fn test)
 		struct ctx x = { .tp = test_pages_create(), .cfg = test_geometries[i] };
 
 		x.cfg.pages = &x.tp->pages;
-		assert_int_equal(ui_pt_init(&x.pt, &x.cfg), 0);
+		assert_int_equal(test_init(&x.pt, &x.cfg), 0);
 		model_init(&x.m, &x.cfg, &x.pt);
 		x.granule = UI_BIT(x.cfg.granule_lg2);
 		x.limit = test_limit(&x.cfg);
@@ -90,7 +90,7 @@ static void outside(struct ctx *x)
 		enum ui_walk_status expect = x->cfg.sign_extend && bad[i] == ~(u64)0 ? UI_WALK_TRANSLATION : status;
 
 		assert_int_equal(x->pt.ops->walk(&x->pt, bad[i], UI_PROT_READ, &out), expect);
-		assert_int_equal(ui_walk_table(&cfg, &mem, bad[i], UI_PROT_READ, &out), expect);
+		assert_int_equal(test_walk_table(&cfg, &mem, bad[i], UI_PROT_READ, &out), expect);
 	}
 	assert_int_equal(map(x, x->limit + 1, 0, x->granule, RW), -ERANGE);
 	assert_int_equal(map(x, x->limit + 1 - x->granule, 0, 2 * x->granule, RW), -ERANGE);
@@ -465,7 +465,7 @@ static void fini_frees_what_is_mapped(void **state)
 		struct ui_pt pt;
 
 		cfg.pages = &tp->pages;
-		assert_int_equal(ui_pt_init(&pt, &cfg), 0);
+		assert_int_equal(test_init(&pt, &cfg), 0);
 		for (u64 at = 0; at <= test_limit(&cfg); at += (test_limit(&cfg) + 1) / 4)
 			assert_int_equal(pt.ops->map(&pt, at, 0, UI_BIT(cfg.granule_lg2), RW, NULL), 0);
 		ui_pt_fini(&pt);

@@ -100,6 +100,17 @@ const struct ui_pt_cfg test_geometries[] = {
 	GEO(ARM_S1, 14, 40, 44),
 	GEO(ARM_S1, 16, 48, 52, .dirty_track = true),
 	GEO(ARM_S1, 16, 42, 48),
+	GEO(ARM_S1, 16, 52, 52),
+	GEO(ARM_S1, 12, 48, 48, .upper = true, .dirty_track = true),
+	GEO(ARM_S1, 12, 39, 40, .upper = true, .global = true),
+	GEO(ARM_S1, 12, 40, 48, .upper = true),
+	GEO(ARM_S1, 12, 25, 32, .upper = true, .dirty_track = true),
+	GEO(ARM_S1, 14, 47, 48, .upper = true, ONLY(UI_BIT(14))),
+	GEO(ARM_S1, 14, 48, 48, .upper = true, .dirty_track = true),
+	GEO(ARM_S1, 14, 25, 36, .upper = true),
+	GEO(ARM_S1, 16, 52, 52, .upper = true, .dirty_track = true),
+	GEO(ARM_S1, 16, 42, 48, .upper = true),
+	GEO(ARM_S1, 16, 29, 32, .upper = true),
 	GEO(ARM_S2, 12, 48, 48),
 	GEO(ARM_S2, 12, 43, 44, .dirty_track = true),
 	GEO(ARM_S2, 12, 42, 42),
@@ -108,6 +119,8 @@ const struct ui_pt_cfg test_geometries[] = {
 	GEO(ARM_S2, 12, 25, 32),
 	GEO(ARM_S2, 14, 48, 48),
 	GEO(ARM_S2, 14, 40, 40, .dirty_track = true),
+	GEO(ARM_S2, 14, 29, 32),
+	GEO(ARM_S2, 16, 52, 52, .dirty_track = true),
 	GEO(ARM_S2, 16, 46, 52),
 	GEO(ARM_S2, 16, 33, 36, .dirty_track = true),
 	GEO(MOCK, 11, 31, 52, .dirty_track = true),
@@ -122,10 +135,111 @@ const char *test_cfg_name(const struct ui_pt_cfg *cfg)
 {
 	static char name[128];
 
-	snprintf(name, sizeof(name), "%s granule %u ia %u oa %u sizes %#llx%s%s", ui_pt_ops(cfg->format)->name, cfg->granule_lg2,
+	snprintf(name, sizeof(name), "%s granule %u ia %u oa %u sizes %#llx%s%s%s", ui_pt_ops(cfg->format)->name, cfg->granule_lg2,
 		 cfg->ia_bits, cfg->oa_bits, (unsigned long long)cfg->page_sizes, cfg->sign_extend ? " canonical" : "",
-		 cfg->dirty_track ? " dirty" : "");
+		 cfg->upper ? " upper" : "", cfg->dirty_track ? " dirty" : "");
 	return name;
+}
+
+/* 0 - 2^ia_bits. */
+static u64 base_of(unsigned ia_bits, bool upper)
+{
+	return upper ? (u64)0 - UI_BIT(ia_bits) : 0;
+}
+
+static u64 base_of_pt(const struct ui_pt *pt)
+{
+	return base_of(pt->cfg.ia_bits, pt->cfg.upper);
+}
+
+/* All beyond the last address stays beyond the table, which has nothing behind it to name. */
+static u64 last_of(const struct ui_pt *pt, u64 start, u64 last)
+{
+	return start <= test_limit(&pt->cfg) && last > test_limit(&pt->cfg) ? ~(u64)0 : last + base_of_pt(pt);
+}
+
+static int shifted_map(struct ui_pt *pt, u64 iova, u64 oa, u64 length, unsigned prot, struct ui_pt_gather *gather)
+{
+	return ui_pt_ops(pt->cfg.format)->map(pt, iova + base_of_pt(pt), oa, length, prot, gather);
+}
+
+static s64 shifted_unmap(struct ui_pt *pt, u64 start, u64 last, enum ui_pt_partial partial, struct ui_pt_gather *gather)
+{
+	return ui_pt_ops(pt->cfg.format)->unmap(pt, start + base_of_pt(pt), last_of(pt, start, last), partial, gather);
+}
+
+static int shifted_repoint(struct ui_pt *pt, u64 start, u64 last, u64 oa)
+{
+	int ret = ui_pt_ops(pt->cfg.format)->repoint(pt, start + base_of_pt(pt), last + base_of_pt(pt), oa);
+
+	/* A range over the very last address wraps, which is no range at all. */
+	return ret == -EINVAL && start <= test_limit(&pt->cfg) && last > test_limit(&pt->cfg) ? -ERANGE : ret;
+}
+
+static enum ui_walk_status shifted_walk(const struct ui_pt *pt, u64 iova, unsigned access, struct ui_walk *out)
+{
+	return ui_pt_ops(pt->cfg.format)->walk(pt, iova + base_of_pt(pt), access, out);
+}
+
+struct shifted_call {
+	int (*dirty)(void *arg, u64 start, u64 last);
+	int (*dump)(void *arg, const struct ui_pt_dump_entry *entry);
+	void *arg;
+	u64 base;
+};
+
+static int shifted_dirty_fn(void *arg, u64 start, u64 last)
+{
+	const struct shifted_call *call = arg;
+
+	return call->dirty(call->arg, start - call->base, last - call->base);
+}
+
+static int shifted_dirty(struct ui_pt *pt, u64 start, u64 last, bool keep, int (*fn)(void *arg, u64 start, u64 last), void *arg)
+{
+	struct shifted_call call = { .dirty = fn, .arg = arg, .base = base_of_pt(pt) };
+
+	return ui_pt_ops(pt->cfg.format)->dirty(pt, start + call.base, last_of(pt, start, last), keep, shifted_dirty_fn, &call);
+}
+
+static int shifted_mark_dirty(struct ui_pt *pt, u64 iova)
+{
+	return ui_pt_ops(pt->cfg.format)->mark_dirty(pt, iova + base_of_pt(pt));
+}
+
+static int shifted_dump_fn(void *arg, const struct ui_pt_dump_entry *entry)
+{
+	const struct shifted_call *call = arg;
+	struct ui_pt_dump_entry e = *entry;
+
+	e.iova -= call->base;
+	return call->dump(call->arg, &e);
+}
+
+static int shifted_dump(const struct ui_pt *pt, int (*fn)(void *arg, const struct ui_pt_dump_entry *entry), void *arg)
+{
+	struct shifted_call call = { .dump = fn, .arg = arg, .base = base_of_pt(pt) };
+
+	return ui_pt_ops(pt->cfg.format)->dump(pt, shifted_dump_fn, &call);
+}
+
+int test_init(struct ui_pt *pt, const struct ui_pt_cfg *cfg)
+{
+	static const struct ui_pt_ops shifted = {
+		.name = "shifted", .map = shifted_map, .unmap = shifted_unmap, .repoint = shifted_repoint, .walk = shifted_walk,
+		.dirty = shifted_dirty, .mark_dirty = shifted_mark_dirty, .dump = shifted_dump,
+	};
+	int ret = ui_pt_init(pt, cfg);
+
+	if (!ret && cfg->upper)
+		pt->ops = &shifted;
+	return ret;
+}
+
+enum ui_walk_status test_walk_table(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova, unsigned access,
+				    struct ui_walk *out)
+{
+	return ui_walk_table(cfg, mem, iova + base_of(cfg->ia_bits, cfg->upper), access, out);
 }
 
 const struct ui_pt_instance *test_instance(enum ui_pt_format format)

@@ -40,6 +40,13 @@ const char *test_cfg_name(const struct ui_pt_cfg *cfg);
 const struct ui_pt_instance *test_instance(enum ui_pt_format format);
 struct ui_walk_cfg test_view(const struct ui_pt_cfg *cfg);
 
+/*
+ * The tests count addresses from 0. For a table of the last addresses these give it the addresses that it knows, and take them
+ * back: ui_pt_init(), with ops that shift; and a foreign walk.
+ */
+int test_init(struct ui_pt *pt, const struct ui_pt_cfg *cfg);
+enum ui_walk_status test_walk_table(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova, unsigned access,
+				    struct ui_walk *out);
 /* Last address that can be mapped. */
 u64 test_limit(const struct ui_pt_cfg *cfg);
 /* Is @prot something that the format can express? */

@@ -584,11 +584,13 @@ static void any_configuration_and_table_is_survived(void **state)
 			.ia_bits = (u8)(i & 2 ? 48 : test_rand()), .oa_bits = (u8)(i & 4 ? 48 : test_rand()),
 			.top_level = (u8)(i & 8 ? 3 : test_rand()), .top_lg2 = (u8)(i & 16 ? 9 : test_rand()),
 			.sign_extend = test_below(2), .set_accessed = test_below(2), .set_dirty = test_below(2),
+			.upper = test_below(2), .wide_64k = test_below(2), .write_no_exec = test_below(2), .priv_no_user = test_below(2),
+			.one_privilege = test_below(2), .no_access_fault = test_below(2), .no_table_attrs = test_below(2),
 			.top_pa = i & 32 ? ROOT : test_rand(),
 		};
 		for (unsigned w = 0; w < 8; w++)
 			m.word[test_below(MEM_WORDS)] = test_rand() & (test_below(2) ? 0xffff : ~(u64)0);
-		walk(test_rand() & ui_mask_lg2((unsigned)test_below(65)), (unsigned)test_below(16));
+		walk((test_rand() & ui_mask_lg2((unsigned)test_below(65))) ^ (test_below(2) ? ~(u64)0 : 0), (unsigned)test_below(32));
 	}
 }
 

@@ -274,7 +274,7 @@ void check_access(const struct ui_pt *pt, struct model *m, u64 iova, unsigned ac
 	else if (want && ((want & ~prot) || (prot & ~access & UI_PROT_PRIV)))
 		expect = UI_WALK_PERMISSION;
 	own = pt->ops->walk(pt, iova, access, &a);
-	foreign = ui_walk_table(&cfg, &mem, iova, access, &b);
+	foreign = test_walk_table(&cfg, &mem, iova, access, &b);
 	assert_int_equal(own, expect);
 	assert_int_equal(foreign, expect);
 	check_same(&a, &b);

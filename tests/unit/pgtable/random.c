@@ -192,7 +192,7 @@ static void run_geometry(const struct ui_pt_cfg *geometry)
 	u64 sizes;
 
 	r.cfg.pages = &r.tp->pages;
-	assert_int_equal(ui_pt_init(&r.pt, &r.cfg), 0);
+	assert_int_equal(test_init(&r.pt, &r.cfg), 0);
 	model_init(&r.m, &r.cfg, &r.pt);
 	for (sizes = r.m.sizes; sizes; sizes &= sizes - 1)
 		r.lg2[r.n_sizes++] = ui_ffs64(sizes);

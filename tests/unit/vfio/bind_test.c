@@ -218,18 +218,20 @@ static void detach_checks_in_order(void **state)
 	assert_int_equal(call(s, UI_VFIO_DETACH, &d), 0); /* nothing attached: still well */
 }
 
-static void no_pasids_no_pasid_attach(void **state)
+static void whether_there_are_pasids_is_the_iommus_to_say(void **state)
 {
 	struct stand s;
-	struct ui_vfio_attach a = { .argsz = 12, .flags = 1 };
+	struct ui_vfio_attach a = { .argsz = 12, .flags = 1, .pasid = 7 };
 	struct ui_vfio_detach d = { .argsz = 8, .flags = 1 };
 
 	stand_open(&s, 0);
 	stand_bind_now(&s);
-	assert_int_equal(call(&s, UI_VFIO_ATTACH, &a), -EOPNOTSUPP); /* before its argsz is looked at again */
-	assert_int_equal(call(&s, UI_VFIO_DETACH, &d), -EOPNOTSUPP);
-	a.flags = 0;
+	assert_int_equal(call(&s, UI_VFIO_ATTACH, &a), -EINVAL);
+	assert_int_equal(call(&s, UI_VFIO_DETACH, &d), -EINVAL);
+	a.argsz = 16;
 	assert_int_equal(call(&s, UI_VFIO_ATTACH, &a), 0);
+	assert_true(s.has_pasid);
+	assert_int_equal(s.pasid, 7);
 	stand_close(&s);
 }
 
@@ -262,7 +264,7 @@ int main(void)
 		B(attach_undoes_itself),
 		B(detach_checks_in_order),
 		B(unknown_numbers_are_enotty),
-		cmocka_unit_test(no_pasids_no_pasid_attach),
+		cmocka_unit_test(whether_there_are_pasids_is_the_iommus_to_say),
 	};
 
 	return cmocka_run_group_tests_name("bind", tests, NULL, NULL);

@@ -2,6 +2,8 @@
 /* The calls of /dev/vfio/vfio, where they are the type1 driver's own and not those of an iommufd (iommufd_vfio_test). */
 #include "group_common.h"
 
+#include "core/account.h"
+
 #define DIRTY_MAX ((u64)1 << 28)
 
 /* A container with group 0 in it and SET_IOMMU of @type. */
@@ -378,6 +380,41 @@ static void a_container_charges_its_process(void **state)
 	stop();
 }
 
+static bool second_page(void *arg, u64 va, u64 n_bytes)
+{
+	u64 page = (u64)(uintptr_t)rig.mem + PAGE;
+
+	return va >= page && va + n_bytes <= page + PAGE;
+}
+
+/* A kernel's driver counts no pages that have no memory behind them. */
+static void registers_are_not_paid_for(void **state)
+{
+	struct ui_account *account = ui_account_create();
+	const struct ui_iommufd_env env = { .account = account, .registers = second_page };
+	u64 pinned, locked;
+
+	ui_iommufd_close(rig.ctx[1]);
+	rig.ctx[1] = ui_iommufd_open_container(&env);
+	start(UI_UAPI_VFIO_TYPE1V2);
+	assert_int_equal(cmap(3, 1, 0x10000, PAGE), 0);
+	assert_true(reaches(0, 0x10000, rig.mem + PAGE));
+	ui_account_read(account, 0, &pinned, &locked);
+	assert_int_equal(pinned, 0);
+	assert_int_equal(cmap(3, 0, 0x20000, 2 * PAGE), 0);
+	ui_account_read(account, 0, &pinned, &locked);
+	assert_int_equal(pinned, 2);
+	assert_int_equal(cunmap(0, 0x10000, PAGE, NULL), 0);
+	ui_account_read(account, 0, &pinned, &locked);
+	assert_int_equal(pinned, 2);
+	stop();
+	ui_iommufd_close(rig.ctx[1]);
+	rig.ctx[1] = NULL;
+	ui_account_read(account, 0, &pinned, &locked);
+	assert_int_equal(pinned, 0);
+	ui_account_destroy(account);
+}
+
 /* Each allocation of a map fails in turn: then nothing is mapped, and the count is as before. */
 static void a_map_that_fails_leaves_nothing(void **state)
 {
@@ -416,6 +453,7 @@ int main(void)
 		T(unmap_tells_what_was_dirty),
 		T(addresses_become_invalid_and_valid),
 		T(a_container_charges_its_process),
+		T(registers_are_not_paid_for),
 		T(a_map_that_fails_leaves_nothing),
 	};
 
