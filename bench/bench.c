@@ -3,6 +3,8 @@
  * Measurements of translate, page tables and domains, as ratios inside one run: the machine is shared, so what is compared
  * alternates, and the median of the rounds counts. `make bench` runs this and bench/ioctl under the shim.
  */
+#include "measure.h"
+
 #include "base/alloc.h"
 #include "base/sys.h"
 #include "core/domain.h"
@@ -23,45 +25,6 @@ static struct ui_iommu *iommu;
 static struct ui_device *dev;
 static volatile u64 sink; /* keeps results alive */
 static _Thread_local char bench_thread; /* its address names the thread */
-
-static double now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *v, size_t n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return v[n / 2];
-}
-
-static void must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "bench: %s failed\n", what);
-	exit(1);
-}
-
-static u64 next_random(void)
-{
-	static u64 x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
 
 static struct ui_domain *new_domain(void)
 {

@@ -2,6 +2,8 @@
 /*
  * The calls of /dev/iommu through the library, as ratios inside one run (see bench.c). The same through the shim: ioctl.c.
  */
+#include "measure.h"
+
 #include "base/bits.h"
 #include "base/log.h"
 #include "base/safe.h"
@@ -31,45 +33,6 @@ static struct ui_device *dev;
 static struct ui_dma *port;
 static struct ui_bound *bound;
 static u32 dev_id;
-
-static double now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *v, size_t n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return v[n / 2];
-}
-
-static void must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "bench: %s failed\n", what);
-	exit(1);
-}
-
-static u64 next_random(void)
-{
-	static u64 x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
 
 static long call(u32 cmd, void *arg)
 {

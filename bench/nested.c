@@ -3,6 +3,8 @@
  * What nesting costs: a TLB miss of a VT-d nested domain over one of a one-stage domain with the same pages, and an
  * invalidation of one page. Ratios inside one run; what is compared alternates, and the median of the rounds counts.
  */
+#include "measure.h"
+
 #include "base/alloc.h"
 #include "base/sys.h"
 #include "core/driver.h"
@@ -24,45 +26,6 @@ struct guest {
 };
 
 static struct ui_device *dev;
-
-static double now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (double)ts.tv_sec * 1e9 + (double)ts.tv_nsec;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return x < y ? -1 : x > y;
-}
-
-static double median(double *v, size_t n)
-{
-	qsort(v, n, sizeof(*v), by_value);
-	return v[n / 2];
-}
-
-static void must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "bench: %s failed\n", what);
-	exit(1);
-}
-
-static u64 next_random(void)
-{
-	static u64 x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return x;
-}
 
 /* First stage, 4 levels: present, writable, user, accessed; leaves dirty too, as after a first write. */
 static void guest_map(struct guest *g, u64 iova, u64 gpa)

@@ -64,6 +64,7 @@ static struct {
 	u64 last_vdev_sum;
 	unsigned n_vdevs, n_queues, n_viommus, n_domains;
 	int fail_attach; /* not 0: the next attach of a nested domain returns it */
+	void (*invalidating)(void); /* called inside each invalidation of a nested domain */
 } nest;
 
 static inline int nest_paging(struct ui_device *dev, unsigned flags, const struct ui_user_data *data, struct ui_pt_cfg *cfg, u64 *start,
@@ -117,6 +118,8 @@ static inline int nest_invalidate(struct ui_domain *domain, struct ui_user_array
 
 	if (array->type != T_INVALIDATE || (array->n && array->entry_bytes != sizeof(range)))
 		return -EINVAL;
+	if (nest.invalidating)
+		nest.invalidating();
 	for (u32 i = 0; !ret && i < array->n; i++) {
 		ret = ui_user_array_read(array, i, &range, sizeof(range));
 		if (!ret)

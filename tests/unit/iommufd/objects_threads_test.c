@@ -205,6 +205,51 @@ static void events_arrive_while_queues_come_and_go(void)
 	CHECK(!destroy(&rig, viommu));
 }
 
+/* A call that stays inside its object until somebody has tried long enough to destroy that. */
+static struct {
+	u32 hwpt;
+	atomic_bool inside, destroyed;
+} paused;
+
+static void pause_inside(void)
+{
+	atomic_store(&paused.inside, true);
+	for (unsigned i = 0; i < 20000 && !atomic_load(&paused.destroyed); i++)
+		ui_sys_yield();
+	CHECK(!atomic_load(&paused.destroyed));
+}
+
+static void *invalidate_paused(void *arg)
+{
+	struct nest_range range = { 0, PAGE - 1 };
+	u32 n = 1;
+
+	CHECK(!invalidate(&rig, paused.hwpt, T_INVALIDATE, &range, sizeof(range), &n) && n == 1);
+	return NULL;
+}
+
+static void *destroy_paused(void *arg)
+{
+	CHECK(!destroy(&rig, paused.hwpt));
+	atomic_store(&paused.destroyed, true);
+	return NULL;
+}
+
+static void a_destroy_waits_for_a_call_on_its_object(void)
+{
+	pthread_t caller, destroyer;
+
+	CHECK(!nested_new(&rig, rig.dev_id[3], guest.parent, 0, &guest_table, &paused.hwpt));
+	nest.invalidating = pause_inside;
+	CHECK(!pthread_create(&caller, NULL, invalidate_paused, NULL));
+	while (!atomic_load(&paused.inside))
+		ui_sys_yield();
+	CHECK(!pthread_create(&destroyer, NULL, destroy_paused, NULL));
+	pthread_join(caller, NULL);
+	pthread_join(destroyer, NULL);
+	nest.invalidating = NULL;
+}
+
 int main(void)
 {
 	ui_log_set(UI_LOG_NONE, NULL, NULL);
@@ -215,6 +260,7 @@ int main(void)
 	each_request_is_answered_once();
 	a_vdevice_goes_once();
 	events_arrive_while_queues_come_and_go();
+	a_destroy_waits_for_a_call_on_its_object();
 	rig_close(&rig);
 	guest_close(&guest);
 	return 0;
