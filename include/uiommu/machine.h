@@ -31,7 +31,7 @@ void uiommu_machine_free(struct uiommu_machine *machine);
 
 /**
  * uiommu_machine_set() - change one setting
- * @key: "iommu" ("generic", "vtd", "mock"), "log" ("none", "error", "warn", "fault", "info", "debug") or "log-file" (a path)
+ * @key: "iommu" ("generic", "vtd", "smmuv3", "mock"), "log" ("none", "error", "warn", "fault", "info", "debug") or "log-file" (a path)
  */
 int uiommu_machine_set(struct uiommu_machine *machine, const char *key, const char *value, char *err, size_t err_bytes);
 

@@ -280,6 +280,54 @@ ssize_t ui_sys_recv_fd(int fd, void *buf, size_t n_bytes, int *passed)
 	return ret;
 }
 
+/* Takes what a control message brought; those beyond @room are closed. */
+static unsigned take_fds(struct cmsghdr *cmsg, int *fds, unsigned room, unsigned n)
+{
+	size_t many = (cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	for (size_t i = 0; i < many; i++) {
+		int fd;
+
+		memcpy(&fd, CMSG_DATA(cmsg) + i * sizeof(fd), sizeof(fd));
+		if (n < room)
+			fds[n] = fd;
+		else
+			ui_sys_close(fd);
+		n++;
+	}
+	return n;
+}
+
+ssize_t ui_sys_recv_fds(int fd, void *buf, size_t n_bytes, int *fds, unsigned room, unsigned *n_fds)
+{
+	enum { KERNEL_MAX = 253 }; /* descriptors in a message */
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(KERNEL_MAX * sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { buf, n_bytes };
+	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control) };
+	unsigned n = 0;
+	ssize_t ret;
+
+	do {
+		ret = CALL(SYS_recvmsg, fd, &msg, MSG_CMSG_CLOEXEC | MSG_DONTWAIT, 0, 0, 0);
+	} while (ret == -EINTR);
+	if (ret >= 0) {
+		for (struct cmsghdr *c = CMSG_FIRSTHDR(&msg); c; c = CMSG_NXTHDR(&msg, c)) {
+			if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
+				n = take_fds(c, fds, room, n);
+		}
+		if (n > room || (msg.msg_flags & MSG_CTRUNC)) {
+			for (unsigned i = 0; i < n && i < room; i++)
+				ui_sys_close(fds[i]);
+			n = room + 1;
+		}
+	}
+	*n_fds = n;
+	return ret;
+}
+
 int ui_sys_peer(int fd, pid_t *pid, u32 *uid)
 {
 	struct ucred cred = { 0 };

@@ -66,6 +66,11 @@ ssize_t ui_sys_send_fd(int fd, const void *buf, size_t n_bytes, int pass);
 /* One message; 0 at the end. Never waits (-EAGAIN). *@passed: the first descriptor that came with it (close-on-exec), or -1; -EMFILE:
  * one came and there was no room for it. */
 ssize_t ui_sys_recv_fd(int fd, void *buf, size_t n_bytes, int *passed);
+/*
+ * Up to @n_bytes of a stream, with the descriptors that came with them (close-on-exec) in @fds; 0 at the end. Never waits (-EAGAIN).
+ * *@n_fds is more than @room, and none is kept, when more came than fit or some were lost.
+ */
+ssize_t ui_sys_recv_fds(int fd, void *buf, size_t n_bytes, int *fds, unsigned room, unsigned *n_fds);
 /* Who connected, or who listened. 0 or a negative errno. */
 int ui_sys_peer(int fd, pid_t *pid, u32 *uid);
 int ui_sys_pidfd_open(pid_t pid);

@@ -13,11 +13,12 @@
 static const char help[] =
 	"usage: uiommu decode [OPTIONS] DUMP WHAT ADDRESS\n"
 	"\n"
-	"Prints an Arm SMMUv3's tables or queues, found in a memory dump. DUMP is an ELF core with physical addresses (QEMU's\n"
-	"dump-guest-memory) or, with --base, memory as it was. WHAT lies at the physical ADDRESS:\n"
+	"Prints an Arm SMMUv3's tables or queues, or a page table, found in a memory dump. DUMP is an ELF core with physical addresses\n"
+	"(QEMU's dump-guest-memory) or, with --base, memory as it was. WHAT lies at the physical ADDRESS:\n"
 	"  strtab   stream table           ste   one of its entries\n"
 	"  cdtab    context descriptors    cd    one of them\n"
 	"  cmdq     command queue          eventq, priq   event and page request queue\n"
+	"  pt       page table: what it maps, and with which rights\n"
 	"\n"
 	"options:\n"
 	"  -b, --base ADDRESS   DUMP is raw; physical address of its first byte\n"
@@ -30,6 +31,14 @@ static const char help[] =
 	"      --cons N\n"
 	"      --idr LIST       IDR0 to IDR5, with commas: what is ILLEGAL on this SMMU (default: on one that can do all of\n"
 	"                       SMMUv3.2)\n"
+	"      --format FORMAT  pt: arm-s1, arm-s2, x86-64, or vtd-ss (VT-d second stage)\n"
+	"      --granule SIZE   pt: 4k (default), 16k or 64k: the smallest pages\n"
+	"      --bits N         pt: input address bits (default: 48; for Arm, 64 - T0SZ)\n"
+	"      --output-bits N  pt: output address bits, 32 to 52 (default: 48; for x86-64 and vtd-ss 52)\n"
+	"      --levels N       pt: levels (default: as many as the bits need)\n"
+	"      --upper          pt: TTB1's table: the addresses at the end\n"
+	"      --start ADDRESS  pt: only what is mapped from here\n"
+	"      --last ADDRESS   pt: up to here\n"
 	"  -a, --all            fields that are zero and entries that are not valid, too\n"
 	"  -j, --json           as JSON\n"
 	"  -h, --help           this text\n"
@@ -38,76 +47,87 @@ static const char help[] =
 	"  uiommu decode vmcore strtab 0x40100000 --log2size 16 --split 8\n"
 	"  uiommu decode --base 0x40000000 ram.bin ste 0x4010a200 --cds --json\n"
 	"  uiommu decode vmcore eventq 0x40130000 --log2size 7 --cons 0x85 --prod 0x87\n"
+	"  uiommu decode vmcore pt 0x42003000 --format arm-s1 --start 0xfff00000 --last 0xffffffff\n"
 	"\n"
 	"Exit status: 0; 1 for a wrong option, a dump that cannot be read, or an address that is not in it.\n";
 
-enum { FAILED = 1, OPT_LOG2SIZE = 256, OPT_SPLIT, OPT_CDS, OPT_S1FMT, OPT_S1CDMAX, OPT_PROD, OPT_CONS, OPT_IDR };
+enum { FAILED = 1, OPT_LOG2SIZE = 256, OPT_SPLIT, OPT_CDS, OPT_S1FMT, OPT_S1CDMAX, OPT_PROD, OPT_CONS, OPT_IDR,
+       OPT_FORMAT, OPT_GRANULE, OPT_BITS, OPT_OUTPUT_BITS, OPT_LEVELS, OPT_UPPER, OPT_START, OPT_LAST };
 
 struct args {
 	struct uiommu_decode what;
-	int has_base, has_log2size, has_prod, has_cons;
+	int has_base, has_log2size, has_prod, has_cons, has_format, has_output_bits;
 	uint64_t base;
 };
 
-/* A number up to @max, in base 10, or in base 16 with 0x, up to @end. */
-static int number(const char *text, const char *end, uint64_t max, uint64_t *val)
+/* Which of @n @names the option's argument is; -1, and a line on stderr. @known: "unknown format; known: ...". */
+static int option_name(const char *option, const char *const *names, int n, const char *known)
 {
-	char *stop;
-
-	errno = 0;
-	*val = strtoull(text, &stop, 0);
-	/* strtoull takes signs and spaces, and 0-led numbers as octal. */
-	if (text[0] < '0' || text[0] > '9' || (text[0] == '0' && text[1] >= '0' && text[1] <= '9'))
-		return -1;
-	return errno || stop != end || *val > max ? -1 : 0;
-}
-
-static int option_number(const char *option, uint64_t max, uint64_t *val)
-{
-	if (!number(optarg, optarg + strlen(optarg), max, val))
-		return 0;
-	return ui_cli_fail(FAILED, "--%s: \"%s\" is not a number from 0 to %llu", option, optarg, (unsigned long long)max);
-}
-
-static int option_unsigned(const char *option, uint64_t max, unsigned *to, int *has)
-{
-	uint64_t val = 0;
-	int status = option_number(option, max, &val);
-
-	*to = (unsigned)val;
-	if (has)
-		*has = 1;
-	return status;
-}
-
-static int option_idr(struct args *args)
-{
-	const char *at = optarg;
-
-	for (unsigned i = 0; i < 6; i++) {
-		const char *end = at + strcspn(at, ",");
-		uint64_t val;
-
-		if (number(at, end, UINT32_MAX, &val) || !*end != (i == 5))
-			return ui_cli_fail(FAILED, "--idr: \"%s\" is not six numbers of 32 bits with commas between", optarg);
-		args->what.idr[i] = (uint32_t)val;
-		at = end + 1;
+	for (int i = 0; i < n; i++) {
+		if (!strcmp(optarg, names[i]))
+			return i;
 	}
-	args->what.has_idr = 1;
-	return 0;
+	ui_cli_fail(FAILED, "--%s: unknown format \"%s\"; known: %s", option, optarg, known);
+	return -1;
 }
 
 static int option_s1fmt(struct args *args)
 {
 	static const char *const names[] = { "linear", "4k", "64k" };
+	int i = option_name("s1fmt", names, 3, "linear, 4k, 64k");
 
-	for (unsigned i = 0; i < 3; i++) {
-		if (!strcmp(optarg, names[i])) {
-			args->what.s1fmt = i;
-			return 0;
-		}
+	args->what.s1fmt = (unsigned)i;
+	return i < 0 ? FAILED : 0;
+}
+
+static int option_format(struct args *args)
+{
+	static const char *const names[] = {
+		[UIOMMU_PT_ARM_S1] = "arm-s1", [UIOMMU_PT_ARM_S2] = "arm-s2", [UIOMMU_PT_X86_64] = "x86-64", [UIOMMU_PT_VTD_SS] = "vtd-ss",
+	};
+	int i = option_name("format", names, 4, "arm-s1, arm-s2, x86-64, vtd-ss");
+
+	args->has_format = 1;
+	args->what.format = (enum uiommu_pt_format)i;
+	return i < 0 ? FAILED : 0;
+}
+
+static int option_granule(struct args *args)
+{
+	static const char *const names[] = { "4k", "16k", "64k" };
+	int i = option_name("granule", names, 3, "4k, 16k, 64k");
+
+	args->what.granule_lg2 = (unsigned)(12 + 2 * i);
+	return i < 0 ? FAILED : 0;
+}
+
+/* Of page tables. */
+static int option_pt(struct args *args, int opt)
+{
+	switch (opt) {
+	case OPT_FORMAT:
+		return option_format(args);
+	case OPT_GRANULE:
+		return option_granule(args);
+	case OPT_BITS:
+		return ui_cli_unsigned("bits", 64, &args->what.input_bits, NULL);
+	case OPT_OUTPUT_BITS:
+		return ui_cli_unsigned("output-bits", 64, &args->what.output_bits, &args->has_output_bits);
+	case OPT_LEVELS:
+		return ui_cli_unsigned("levels", 5, &args->what.levels, NULL);
+	case OPT_UPPER:
+		args->what.upper = 1;
+		return 0;
+	case OPT_START:
+		args->what.has_window = 1;
+		return ui_cli_number("start", UINT64_MAX, &args->what.start);
+	case OPT_LAST:
+		args->what.has_window = 1;
+		return ui_cli_number("last", UINT64_MAX, &args->what.last);
+	default:
+		fputs("try: uiommu decode --help\n", stderr);
+		return FAILED;
 	}
-	return ui_cli_fail(FAILED, "--s1fmt: unknown format \"%s\"; known: linear, 4k, 64k", optarg);
 }
 
 static int option(struct args *args, int opt)
@@ -115,21 +135,22 @@ static int option(struct args *args, int opt)
 	switch (opt) {
 	case 'b':
 		args->has_base = 1;
-		return option_number("base", UINT64_MAX, &args->base);
+		return ui_cli_number("base", UINT64_MAX, &args->base);
 	case OPT_LOG2SIZE:
-		return option_unsigned("log2size", 32, &args->what.log2size, &args->has_log2size);
+		return ui_cli_unsigned("log2size", 32, &args->what.log2size, &args->has_log2size);
 	case OPT_SPLIT:
-		return option_unsigned("split", 10, &args->what.split, NULL);
+		return ui_cli_unsigned("split", 10, &args->what.split, NULL);
 	case OPT_S1FMT:
 		return option_s1fmt(args);
 	case OPT_S1CDMAX:
-		return option_unsigned("s1cdmax", 20, &args->what.s1cdmax, NULL);
+		return ui_cli_unsigned("s1cdmax", 20, &args->what.s1cdmax, NULL);
 	case OPT_PROD:
-		return option_unsigned("prod", UINT32_MAX, &args->what.prod, &args->has_prod);
+		return ui_cli_unsigned("prod", UINT32_MAX, &args->what.prod, &args->has_prod);
 	case OPT_CONS:
-		return option_unsigned("cons", UINT32_MAX, &args->what.cons, &args->has_cons);
+		return ui_cli_unsigned("cons", UINT32_MAX, &args->what.cons, &args->has_cons);
 	case OPT_IDR:
-		return option_idr(args);
+		args->what.has_idr = 1;
+		return ui_cli_idr(args->what.idr);
 	case OPT_CDS:
 		args->what.flags |= UIOMMU_DECODE_CDS;
 		return 0;
@@ -143,8 +164,7 @@ static int option(struct args *args, int opt)
 		fputs(help, stdout);
 		exit(0);
 	default:
-		fputs("try: uiommu decode --help\n", stderr);
-		return FAILED;
+		return option_pt(args, opt);
 	}
 }
 
@@ -157,6 +177,10 @@ static int options(struct args *args, int argc, char **argv)
 		{ "prod", required_argument, NULL, OPT_PROD },	    { "cons", required_argument, NULL, OPT_CONS },
 		{ "idr", required_argument, NULL, OPT_IDR },	    { "all", no_argument, NULL, 'a' },
 		{ "json", no_argument, NULL, 'j' },		    { "help", no_argument, NULL, 'h' },
+		{ "format", required_argument, NULL, OPT_FORMAT },  { "granule", required_argument, NULL, OPT_GRANULE },
+		{ "bits", required_argument, NULL, OPT_BITS },	    { "output-bits", required_argument, NULL, OPT_OUTPUT_BITS },
+		{ "levels", required_argument, NULL, OPT_LEVELS },  { "upper", no_argument, NULL, OPT_UPPER },
+		{ "start", required_argument, NULL, OPT_START },    { "last", required_argument, NULL, OPT_LAST },
 		{ NULL, 0, NULL, 0 },
 	};
 	char name[] = "uiommu decode", *first = argv[0];
@@ -175,7 +199,7 @@ static int arguments(struct args *args, char **argv)
 	static const char *const names[] = {
 		[UIOMMU_DECODE_STRTAB] = "strtab", [UIOMMU_DECODE_STE] = "ste",	      [UIOMMU_DECODE_CDTAB] = "cdtab",
 		[UIOMMU_DECODE_CD] = "cd",	   [UIOMMU_DECODE_CMDQ] = "cmdq",     [UIOMMU_DECODE_EVENTQ] = "eventq",
-		[UIOMMU_DECODE_PRIQ] = "priq",
+		[UIOMMU_DECODE_PRIQ] = "priq",	   [UIOMMU_DECODE_PT] = "pt",
 	};
 	unsigned what = 0, n = sizeof(names) / sizeof(names[0]);
 	int sized;
@@ -183,22 +207,26 @@ static int arguments(struct args *args, char **argv)
 	while (what < n && strcmp(argv[1], names[what]) != 0)
 		what++;
 	if (what == n)
-		return ui_cli_fail(FAILED, "decode: unknown \"%s\"; known: strtab, ste, cdtab, cd, cmdq, eventq, priq", argv[1]);
+		return ui_cli_fail(FAILED, "decode: unknown \"%s\"; known: strtab, ste, cdtab, cd, cmdq, eventq, priq, pt", argv[1]);
 	args->what.what = (enum uiommu_decode_what)what;
-	if (number(argv[2], argv[2] + strlen(argv[2]), UINT64_MAX, &args->what.addr))
+	if (ui_cli_parse(argv[2], argv[2] + strlen(argv[2]), UINT64_MAX, &args->what.addr))
 		return ui_cli_fail(FAILED, "decode: \"%s\" is not an address", argv[2]);
-	sized = what == UIOMMU_DECODE_STRTAB || what >= UIOMMU_DECODE_CMDQ;
+	sized = what == UIOMMU_DECODE_STRTAB || (what >= UIOMMU_DECODE_CMDQ && what <= UIOMMU_DECODE_PRIQ);
 	if (sized && !args->has_log2size)
 		return ui_cli_fail(FAILED, "decode: %s needs --log2size", argv[1]);
 	if (args->has_prod != args->has_cons)
 		return ui_cli_fail(FAILED, "decode: --prod and --cons go together");
 	args->what.has_range = args->has_prod;
+	if (what == UIOMMU_DECODE_PT && !args->has_format)
+		return ui_cli_fail(FAILED, "decode: pt needs --format");
+	if (!args->has_output_bits)
+		args->what.output_bits = args->what.format == UIOMMU_PT_X86_64 || args->what.format == UIOMMU_PT_VTD_SS ? 52 : 48;
 	return 0;
 }
 
 int ui_cli_decode(int argc, char **argv)
 {
-	struct args args = { .base = 0 };
+	struct args args = { .what = { .granule_lg2 = 12, .input_bits = 48, .last = UINT64_MAX } };
 	struct uiommu_dump *dump;
 	char err[1024], *text;
 	int status;

@@ -4,6 +4,7 @@
 #include <uiommu/machine.h>
 
 #include "cli.h"
+#include "options.h"
 #include "parent.h"
 #include "program.h"
 #include "stats.h"
@@ -27,8 +28,8 @@ static const char help[] =
 	"  -d, --device SPEC    add a device (repeatable); SPEC is TYPE[,key=value]..., keys rid, pasid-bits, group.\n"
 	"                       Without any: dma,rid=0000:01:00.0,pasid-bits=16\n"
 	"  -m, --machine FILE   take the machine from a JSON file\n"
-	"  -i, --iommu KIND     generic (default), vtd: Intel VT-d with nesting, or mock: what the kernel's own tests of\n"
-	"                       iommufd talk to\n"
+	"  -i, --iommu KIND     generic (default), vtd: Intel VT-d with nesting, smmuv3: Arm SMMUv3, or mock: what the kernel's\n"
+	"                       own tests of iommufd talk to\n"
 	"  -l, --log LEVEL      none, error, warn, fault (default: one line for every refused DMA), info, debug\n"
 	"      --log-file FILE  append the log to FILE instead of stderr\n"
 	"      --stats[=FORMAT[:FILE]]\n"
@@ -52,48 +53,22 @@ static const char help[] =
 	"Exit status: the program's (with --stats 128+N when signal N ended it); 1 for a wrong option or machine, 126 if the\n"
 	"program cannot be run this way (it is statically linked, setuid, ...), 127 if it is not found.\n";
 
-enum { FAILED = 1, OPT_LOG_FILE = 256, OPT_STATS };
+enum { FAILED = 1, OPT_STATS = 256 };
 
 struct run {
-	struct uiommu_machine *machine;
-	const char *kind, *log;
-	char log_file[PATH_MAX];
+	struct ui_cli_machine m;
 	struct ui_cli_stats stats;
 	int dry;
 };
 
-/* The log file's name must mean the same wherever the program goes. */
-static int absolute(const char *name, char *out, size_t out_bytes)
-{
-	char cwd[PATH_MAX];
-	int n;
-
-	if (name[0] == '/')
-		n = snprintf(out, out_bytes, "%s", name);
-	else if (!getcwd(cwd, sizeof(cwd)))
-		return ui_cli_fail(FAILED, "current directory: %s", strerror(errno));
-	else
-		n = snprintf(out, out_bytes, "%s/%s", cwd, name);
-	return n < 0 || (size_t)n >= out_bytes ? ui_cli_fail(FAILED, "log file: the path is too long") : 0;
-}
-
 static int option(struct run *run, int opt)
 {
-	char err[512];
+	bool known;
+	int status = ui_cli_machine_option(&run->m, opt, optarg, &known);
 
+	if (known)
+		return status;
 	switch (opt) {
-	case 'd':
-		return uiommu_machine_add_device(run->machine, optarg, err, sizeof(err)) ? ui_cli_fail(FAILED, "--device: %s", err) : 0;
-	case 'm':
-		return uiommu_machine_read_file(run->machine, optarg, err, sizeof(err)) ? ui_cli_fail(FAILED, "--machine: %s", err) : 0;
-	case 'i':
-		run->kind = optarg;
-		return 0;
-	case 'l':
-		run->log = optarg;
-		return 0;
-	case OPT_LOG_FILE:
-		return absolute(optarg, run->log_file, sizeof(run->log_file));
 	case OPT_STATS:
 		return ui_cli_stats_option(&run->stats, optarg);
 	case 'n':
@@ -113,7 +88,7 @@ static int options(struct run *run, int argc, char **argv)
 	static const struct option names[] = {
 		{ "device", required_argument, NULL, 'd' }, { "machine", required_argument, NULL, 'm' },
 		{ "iommu", required_argument, NULL, 'i' },  { "log", required_argument, NULL, 'l' },
-		{ "log-file", required_argument, NULL, OPT_LOG_FILE }, { "stats", optional_argument, NULL, OPT_STATS },
+		{ "log-file", required_argument, NULL, UI_CLI_OPT_LOG_FILE }, { "stats", optional_argument, NULL, OPT_STATS },
 		{ "dry-run", no_argument, NULL, 'n' },      { "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -125,30 +100,6 @@ static int options(struct run *run, int argc, char **argv)
 		status = option(run, opt);
 	argv[0] = first;
 	return status;
-}
-
-/* The command line wins over the file, whatever their order. */
-static int settle(struct run *run)
-{
-	char err[512];
-
-	if (run->kind && uiommu_machine_set(run->machine, "iommu", run->kind, err, sizeof(err)))
-		return ui_cli_fail(FAILED, "--iommu: %s", err);
-	if (run->log && uiommu_machine_set(run->machine, "log", run->log, err, sizeof(err)))
-		return ui_cli_fail(FAILED, "--log: %s", err);
-	if (run->log_file[0]) {
-		FILE *file = fopen(run->log_file, "ae");
-
-		if (!file)
-			return ui_cli_fail(FAILED, "--log-file: %s: %s", run->log_file, strerror(errno));
-		fclose(file);
-		if (uiommu_machine_set(run->machine, "log-file", run->log_file, err, sizeof(err)))
-			return ui_cli_fail(FAILED, "--log-file: %s", err);
-	}
-	if (!uiommu_machine_n_devices(run->machine) &&
-	    uiommu_machine_add_device(run->machine, "dma,rid=0000:01:00.0,pasid-bits=16", err, sizeof(err)))
-		return ui_cli_fail(FAILED, "default device: %s", err);
-	return uiommu_machine_check(run->machine, err, sizeof(err)) ? ui_cli_fail(FAILED, "%s", err) : 0;
 }
 
 /* The preloaded library lies beside the command: in the build tree, or where it was installed. */
@@ -199,7 +150,7 @@ static int prepend(const char *name, const char *value, char separator)
 
 static int environment(const struct run *run)
 {
-	char library[PATH_MAX], *text = uiommu_machine_text(run->machine);
+	char library[PATH_MAX], *text = uiommu_machine_text(run->m.machine);
 	int status = find_library(library, sizeof(library));
 
 	/* A program built with AddressSanitizer insists on being the first library, and takes our word that all is well. */
@@ -220,7 +171,7 @@ static void print_stats(void *run)
 /* Stays, to tell in the end what the devices did. */
 static int accompany(struct run *run, char **argv)
 {
-	int started, status = ui_cli_stats_begin(&run->stats, run->machine);
+	int started, status = ui_cli_stats_begin(&run->stats, run->m.machine);
 
 	if (status)
 		return status;
@@ -236,7 +187,7 @@ static int execute(struct run *run, char **argv)
 	char path[PATH_MAX], err[1024];
 	int status;
 
-	status = settle(run);
+	status = ui_cli_machine_settle(&run->m, "dma,rid=0000:01:00.0,pasid-bits=16");
 	if (!status && !run->dry) {
 		status = ui_program_check(argv[0], path, sizeof(path), err, sizeof(err));
 		if (status)
@@ -256,16 +207,16 @@ static int execute(struct run *run, char **argv)
 
 int ui_cli_run(int argc, char **argv)
 {
-	struct run run = { .machine = uiommu_machine_new() };
+	struct run run = { .m.machine = uiommu_machine_new() };
 	int status;
 
-	if (!run.machine)
+	if (!run.m.machine)
 		return ui_cli_fail(FAILED, "out of memory");
 	status = options(&run, argc, argv);
 	if (!status && optind >= argc && !run.dry)
 		status = ui_cli_fail(FAILED, "run: which program? (uiommu run --help)");
 	if (!status)
 		status = execute(&run, argv + optind);
-	uiommu_machine_free(run.machine);
+	uiommu_machine_free(run.m.machine);
 	return status;
 }

@@ -25,11 +25,17 @@ static char *copy_name(const char *name)
 /* Under iommu->lock. */
 static bool enter(struct ui_device *dev, u32 group)
 {
+	const struct ui_driver_ops *driver = dev->iommu->driver;
+
 	if (rid_taken(dev->iommu, dev->rid))
 		return false;
 	dev->group = ui_group_join(dev, group);
 	if (!dev->group)
 		return false;
+	if (driver->device_init && driver->device_init(dev)) {
+		ui_group_leave(dev);
+		return false;
+	}
 	ui_list_add_tail(&dev->iommu->devices, &dev->link);
 	return true;
 }
@@ -79,6 +85,8 @@ void ui_device_destroy(struct ui_device *dev)
 	iommu = dev->iommu;
 	pthread_mutex_lock(&iommu->lock);
 	ui_list_del(&dev->link);
+	if (iommu->driver->device_gone)
+		iommu->driver->device_gone(dev);
 	ui_group_leave(dev);
 	pthread_mutex_unlock(&iommu->lock);
 	ui_free(dev->name);
@@ -142,6 +150,21 @@ struct ui_vdevice *ui_device_vdevice(const struct ui_device *dev)
 void ui_device_set_vdevice(struct ui_device *dev, struct ui_vdevice *vdevice)
 {
 	atomic_store_explicit(&dev->vdevice, vdevice, memory_order_release);
+}
+
+void ui_device_set_half(struct ui_device *dev, void *half)
+{
+	dev->half = half;
+}
+
+void *ui_device_half(const struct ui_device *dev)
+{
+	return dev->half;
+}
+
+u32 ui_device_rid(const struct ui_device *dev)
+{
+	return dev->rid;
 }
 
 const struct ui_driver_ops *ui_device_driver(const struct ui_device *dev)

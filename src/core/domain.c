@@ -97,9 +97,14 @@ int ui_domain_create_paging(struct ui_device *dev, unsigned flags, const struct 
 	ret = paging_init(domain, &cfg);
 	if (ret)
 		goto fini_domain;
+	ret = driver->domain_init ? driver->domain_init(domain) : 0;
+	if (ret)
+		goto fini_table;
 	*out = domain;
 	return 0;
 
+fini_table:
+	ui_pt_fini(&domain->pt);
 fini_domain:
 	ui_domain_fini(domain);
 free_domain:
@@ -185,6 +190,11 @@ void ui_domain_set_priv(struct ui_domain *domain, void *priv)
 void *ui_domain_priv(const struct ui_domain *domain)
 {
 	return domain->priv;
+}
+
+const struct ui_pt *ui_domain_table(const struct ui_domain *domain)
+{
+	return &domain->pt;
 }
 
 struct ui_domain *ui_domain_parent(const struct ui_domain *domain)

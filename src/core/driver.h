@@ -6,6 +6,7 @@
 #ifndef UI_CORE_DRIVER_H
 #define UI_CORE_DRIVER_H
 
+#include "core/arena.h"
 #include "core/domain.h"
 
 struct ui_viommu;
@@ -54,8 +55,19 @@ struct ui_driver_ops {
 	int (*nested)(struct ui_device *dev, struct ui_domain *parent, unsigned flags, const struct ui_user_data *data, struct ui_domain **out);
 	/* Invalidation of such a domain by its user, entry by entry. -EINVAL type or entry; -EOPNOTSUPP; -EFAULT; -EDEADLK. May be NULL. */
 	int (*invalidate)(struct ui_domain *domain, struct ui_user_array *array);
+	/* A new iommu, before its first device and domain: ui_iommu_set_priv(). 0 or a negative errno; both may be NULL. */
+	int (*iommu_init)(struct ui_iommu *iommu);
+	void (*iommu_gone)(struct ui_iommu *iommu); /* no device and no domain is left; the arena still is there */
+	/* A new device, blocked, before anybody can find it: ui_device_set_half(). 0 or a negative errno; both may be NULL. */
+	int (*device_init)(struct ui_device *dev);
+	void (*device_gone)(struct ui_device *dev); /* detached */
+	/* A paging domain is made, table and all: ui_domain_set_priv(), tags. 0; -ENOMEM; -ENOSPC. May be NULL. */
+	int (*domain_init)(struct ui_domain *domain);
 	/* @domain is about to go: what ui_domain_set_priv() gave. May be NULL. */
 	void (*domain_gone)(struct ui_domain *domain);
+	/* The table of a paging domain has changed for [@start, @last] (any start, any end): what the kind's hardware may hold of it
+	 * must go before this returns. Under the caller's lock of the domain, never inside a section of it. May be NULL. */
+	void (*flush)(struct ui_domain *domain, u64 start, u64 last);
 	void (*hw_info)(struct ui_device *dev, struct ui_hw_info *out);
 	/* Dirty tracking for this device, where `dirty` says that the kind has it. NULL: for all. */
 	bool (*dirty_capable)(struct ui_device *dev);
@@ -73,6 +85,17 @@ const struct ui_driver_ops *ui_device_driver(const struct ui_device *dev);
 /* What ui_device_cfg.priv said. */
 void *ui_device_priv(const struct ui_device *dev);
 const struct ui_driver_ops *ui_domain_driver(const struct ui_domain *domain);
+
+/* What the driver half keeps with an iommu, and with a device; constant once iommu_init or device_init has returned. */
+void ui_iommu_set_priv(struct ui_iommu *iommu, void *priv);
+void *ui_iommu_priv(const struct ui_iommu *iommu);
+void ui_device_set_half(struct ui_device *dev, void *half);
+void *ui_device_half(const struct ui_device *dev);
+u32 ui_device_rid(const struct ui_device *dev);
+/* Memory for structures; the hardware sees a page at its address + arena->shift. */
+struct ui_arena *ui_iommu_arena(struct ui_iommu *iommu);
+/* The table of a paging domain: its geometry and top are constant. */
+const struct ui_pt *ui_domain_table(const struct ui_domain *domain);
 
 /*
  * A virtual IOMMU: a user's view of one iommu over one nesting parent, with the devices that it has there (vdevices), queues for

@@ -61,6 +61,7 @@ struct ui_iommu {
 	const struct ui_driver_ops *driver;
 	struct ui_tr *tr;
 	struct ui_arena arena;
+	void *priv; /* the driver half's */
 	struct ui_domain blocked, identity;
 	struct ui_stats *stats;        /* set before the first device; NULL: devices have their own */
 	u32 n_stats;                   /* likewise; room in stats */
@@ -118,6 +119,7 @@ struct ui_device {
 	u32 rid;
 	u8 pasid_bits;
 	void *priv; /* constant */
+	void *half; /* the driver half's; constant */
 	struct ui_vdevice *_Atomic vdevice; /* release in set, acquire in get: each other's partner */
 	void *user;                         /* group->requests */
 	ui_page_answer_fn answer_fn;        /* constant once requests come; NULL: nobody hears */

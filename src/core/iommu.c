@@ -37,6 +37,16 @@ static bool domains_init(struct ui_iommu *iommu)
 	return true;
 }
 
+static void iommu_free(struct ui_iommu *iommu)
+{
+	ui_domain_fini(&iommu->identity);
+	ui_domain_fini(&iommu->blocked);
+	ui_assert(!atomic_load_explicit(&iommu->n_domains, memory_order_relaxed));
+	memory_fini(iommu);
+	pthread_mutex_destroy(&iommu->lock);
+	ui_free(iommu);
+}
+
 struct ui_iommu *ui_iommu_create(const struct ui_driver_ops *driver, struct ui_mem *mem)
 {
 	struct ui_iommu *iommu = ui_zalloc(sizeof(*iommu));
@@ -57,6 +67,10 @@ struct ui_iommu *ui_iommu_create(const struct ui_driver_ops *driver, struct ui_m
 	pthread_mutex_init(&iommu->lock, NULL);
 	ui_list_init(&iommu->devices);
 	ui_list_init(&iommu->groups);
+	if (driver->iommu_init && driver->iommu_init(iommu)) {
+		iommu_free(iommu);
+		return NULL;
+	}
 	return iommu;
 }
 
@@ -65,12 +79,9 @@ void ui_iommu_destroy(struct ui_iommu *iommu)
 	if (!iommu)
 		return;
 	ui_assert(ui_list_empty(&iommu->devices));
-	ui_domain_fini(&iommu->identity);
-	ui_domain_fini(&iommu->blocked);
-	ui_assert(!atomic_load_explicit(&iommu->n_domains, memory_order_relaxed));
-	memory_fini(iommu);
-	pthread_mutex_destroy(&iommu->lock);
-	ui_free(iommu);
+	if (iommu->driver->iommu_gone)
+		iommu->driver->iommu_gone(iommu);
+	iommu_free(iommu);
 }
 
 struct ui_tr *ui_iommu_tr(struct ui_iommu *iommu)
@@ -90,6 +101,21 @@ void ui_iommu_set_stats(struct ui_iommu *iommu, struct ui_stats *stats, u32 n_de
 	iommu->stats = stats;
 	iommu->n_stats = n_devices;
 	iommu->detached = &stats->detached;
+}
+
+void ui_iommu_set_priv(struct ui_iommu *iommu, void *priv)
+{
+	iommu->priv = priv;
+}
+
+void *ui_iommu_priv(const struct ui_iommu *iommu)
+{
+	return iommu->priv;
+}
+
+struct ui_arena *ui_iommu_arena(struct ui_iommu *iommu)
+{
+	return &iommu->arena;
 }
 
 struct ui_domain *ui_domain_blocked(struct ui_iommu *iommu)

@@ -45,8 +45,8 @@ struct ui_device_cfg {
 	void *priv;       /* for the driver half: ui_device_priv() */
 };
 
-/* Blocked until attached. NULL without memory, or (errno-less) when the rid is taken, @pasid_bits is more than the kind has, or
- * the group it would join is attached already. */
+/* Blocked until attached. NULL without memory, or (errno-less) when the rid is taken, @pasid_bits is more than the kind has,
+ * the group it would join is attached already, or the driver half has no room for it. */
 struct ui_device *ui_device_create(struct ui_iommu *iommu, const struct ui_device_cfg *cfg);
 void ui_device_destroy(struct ui_device *dev); /* unbound, detached, ports closed; NULL is a no-op */
 const char *ui_device_name(const struct ui_device *dev);

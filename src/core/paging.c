@@ -32,6 +32,8 @@ static void flush(struct ui_domain *domain, u64 start, u64 last, unsigned events
 	ui_list_for_each(item, &domain->nested)
 		ui_tr_invalidate_tag(tr, &ui_container_of(item, struct ui_domain, link)->cfg);
 	pthread_mutex_unlock(&domain->lock);
+	if (domain->iommu->driver->flush)
+		domain->iommu->driver->flush(domain, start, last);
 }
 
 void ui_domain_flush(struct ui_domain *domain, u64 start, u64 last)

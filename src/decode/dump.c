@@ -16,12 +16,22 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* More program headers than any machine has pieces of memory. */
-enum { MAX_SEGMENTS = 1 << 16 };
+enum {
+	MAX_SEGMENTS = 1 << 16, /* more program headers than any machine has pieces of memory */
+	CACHE_PAGES = 64,
+	CACHE_BYTES = 4096, /* of a page */
+};
 
 struct segment {
 	u64 start, last; /* physical */
 	u64 offset; /* of @start in the file */
+};
+
+/* A page of the file that was read: tables are read word by word. */
+struct cached {
+	u64 offset;
+	size_t n_bytes; /* 0: none */
+	char bytes[CACHE_BYTES];
 };
 
 struct uiommu_dump {
@@ -30,6 +40,7 @@ struct uiommu_dump {
 	/* By @start; they do not overlap. */
 	struct segment *segments;
 	size_t n_segments;
+	struct cached cache[CACHE_PAGES]; /* page n of the file stands at n % CACHE_PAGES */
 };
 
 static int read_at(int fd, void *buf, size_t n_bytes, u64 offset)
@@ -214,6 +225,45 @@ static const struct segment *find(const struct uiommu_dump *dump, u64 addr)
 	return low < dump->n_segments ? &dump->segments[low] : NULL;
 }
 
+/* As much as there is. */
+static size_t read_some(int fd, char *buf, size_t n_bytes, u64 offset)
+{
+	size_t at = 0;
+
+	while (at < n_bytes) {
+		ssize_t got = ui_sys_pread(fd, buf + at, n_bytes - at, offset + at);
+
+		if (got > 0)
+			at += (size_t)got;
+		else if (got != -EINTR)
+			break;
+	}
+	return at;
+}
+
+/* As read_at(), but through the cache. */
+static int read_cached(struct uiommu_dump *dump, char *to, size_t n_bytes, u64 offset)
+{
+	while (n_bytes) {
+		u64 at = ui_align_down(offset, CACHE_BYTES), skip = offset - at;
+		struct cached *page = &dump->cache[at / CACHE_BYTES % CACHE_PAGES];
+		size_t n;
+
+		if (!page->n_bytes || page->offset != at) {
+			page->offset = at;
+			page->n_bytes = read_some(dump->fd, page->bytes, CACHE_BYTES, at);
+		}
+		if (skip >= page->n_bytes)
+			return -ENODATA;
+		n = (size_t)ui_min(n_bytes, page->n_bytes - skip);
+		memcpy(to, page->bytes + skip, n);
+		to += n;
+		offset += n;
+		n_bytes -= n;
+	}
+	return 0;
+}
+
 bool ui_dump_read(struct uiommu_dump *dump, u64 addr, u64 *words, unsigned n_words)
 {
 	u64 left = (u64)n_words * sizeof(u64);
@@ -226,7 +276,7 @@ bool ui_dump_read(struct uiommu_dump *dump, u64 addr, u64 *words, unsigned n_wor
 		if (!s || s->start > addr)
 			return false;
 		n = ui_min(left, s->last - addr + 1);
-		if (!n || read_at(dump->fd, to, (size_t)n, s->offset + (addr - s->start)))
+		if (!n || read_cached(dump, to, (size_t)n, s->offset + (addr - s->start)))
 			return false;
 		to += n;
 		left -= n;

@@ -3,6 +3,7 @@
 #include <uiommu/decode.h>
 
 #include "decode/dump.h"
+#include "decode/pt.h"
 #include "decode/tree.h"
 #include "hw/smmuv3.h"
 
@@ -446,6 +447,8 @@ static const char *decode(struct job *job)
 	case UIOMMU_DECODE_EVENTQ:
 	case UIOMMU_DECODE_PRIQ:
 		return whole_queue(job);
+	case UIOMMU_DECODE_PT:
+		return ui_decode_pt(job->dump, job->what, &job->tree);
 	}
 	return "unknown kind of structure";
 }

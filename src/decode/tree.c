@@ -152,7 +152,7 @@ static void print_words(struct text *text, struct json_object *obj, unsigned dep
 /* Its title, what it consists of, then what lies in it, one step further in; what is left to say comes last. */
 static void print_object(struct text *text, struct json_object *obj, unsigned depth)
 {
-	static const char *const parts[] = { "level1", "entries", "cds" };
+	static const char *const parts[] = { "level1", "entries", "cds", "steps", "result", "event" };
 	static const struct {
 		const char *key, *text;
 	} counts[] = { { "not_valid", "not valid" }, { "empty", "all zero" }, { "not_in_dump", "not in the dump" } };
@@ -160,6 +160,9 @@ static void print_object(struct text *text, struct json_object *obj, unsigned de
 
 	if (json_object_object_get_ex(obj, "title", &val))
 		fprintf(text->to, "%*s%s\n", (int)depth * 2, "", json_object_get_string(val));
+	/* What was read on the way to it. */
+	if (json_object_object_get_ex(obj, "stage2", &val))
+		print_object(text, val, depth + 1);
 	print_fields(text, obj, depth + 1);
 	print_words(text, obj, depth + 1);
 	if (json_object_object_get_ex(obj, "illegal", &val))

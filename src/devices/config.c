@@ -117,6 +117,50 @@ static void build_express(struct builder *b)
 	field(b->pci, at + PCI_EXP_LNKCTL2, 2, 1, 0);
 }
 
+static void build_vendor(struct builder *b)
+{
+	const struct ui_pci_model *m = b->pci->model;
+
+	for (unsigned n = 0; n < m->n_vendor_caps; n++) {
+		const struct ui_pci_vendor_cap *cap = &m->vendor_caps[n];
+		u16 at = cap_add(b, PCI_CAP_VENDOR, cap->n_bytes);
+
+		for (unsigned i = 2; i < cap->n_bytes; i++)
+			field(b->pci, at + i, 1, cap->bytes[i - 2], i >= 4 && i < 4u + cap->n_writable ? 0xff : 0);
+		if (!cap->window)
+			continue;
+		ui_assert(!b->pci->cap_window && m->window_read && m->window_write);
+		b->pci->cap_window = at;
+		b->pci->window = (u16)(at + cap->n_bytes - 4);
+	}
+}
+
+/* Does an access of @n bytes at @offset meet the window of a vendor capability? */
+static bool meets_window(const struct ui_pci *pci, u32 offset, u32 n)
+{
+	return pci->cap_window && offset < pci->window + 4u && offset + n > pci->window;
+}
+
+static void window_fill(struct ui_pci *pci)
+{
+	u32 val = pci->model->window_read(pci->state, pci->cfg + pci->cap_window);
+
+	memcpy(pci->cfg + pci->window, &val, sizeof(val));
+}
+
+/* The bytes written, the others as they were last seen. */
+static void window_write(struct ui_pci *pci, u32 offset, const u8 *buf, u32 n)
+{
+	u32 val;
+
+	for (u32 i = 0; i < n; i++) {
+		if (offset + i >= pci->window && offset + i < pci->window + 4u)
+			pci->cfg[offset + i] = buf[i];
+	}
+	memcpy(&val, pci->cfg + pci->window, sizeof(val));
+	pci->model->window_write(pci->state, pci->cfg + pci->cap_window, val);
+}
+
 static void build_extended(struct ui_pci *pci)
 {
 	if (!pci->pasid_bits)
@@ -136,6 +180,7 @@ void ui_pci_config_build(struct ui_pci *pci)
 	build_pm(&b);
 	build_messages(&b);
 	build_express(&b);
+	build_vendor(&b);
 	build_extended(pci);
 	memcpy(pci->cfg, pci->reset, sizeof(pci->cfg));
 }
@@ -176,6 +221,8 @@ void ui_pci_config_read(struct ui_pci *pci, u32 offset, void *buf, u32 n_bytes)
 		memset(buf, 0xff, n);
 		return;
 	}
+	if (meets_window(pci, offset, n))
+		window_fill(pci);
 	memcpy(buf, pci->cfg + offset, n);
 	/* Interrupt status says what the model wants, whether or not it may say so. */
 	for (u32 i = 0; i < n; i++) {
@@ -193,13 +240,22 @@ static u8 power_state(u8 old, u8 wanted)
 	return (u8)((wanted & ~PCI_PM_STATE) | (state == 1 || state == 2 ? old & PCI_PM_STATE : state));
 }
 
+static bool sets_flr(const struct ui_pci *pci, u32 offset, const u8 *buf, u32 n)
+{
+	u32 at = pci->cap_exp + (u32)PCI_EXP_DEVCTL + 1;
+
+	return offset <= at && at < offset + n && (buf[at - offset] & PCI_EXP_DEVCTL_FLR >> 8);
+}
+
 void ui_pci_config_write(struct ui_pci *pci, u32 offset, const void *buf, u32 n_bytes)
 {
 	u32 n = offset < PCI_CFG_BYTES ? (u32)ui_min(n_bytes, PCI_CFG_BYTES - offset) : 0;
 	bool flr = false, was_master;
 
-	if (!n || !ui_pci_lock_still(pci))
+	if (!n || !ui_pci_lock(pci))
 		return;
+	if (!pci->away_for_dma || sets_flr(pci, offset, buf, n))
+		ui_pci_await(pci);
 	was_master = ui_pci_bus_master(pci);
 	for (u32 i = 0; i < n; i++) {
 		u32 at = offset + i;
@@ -215,6 +271,8 @@ void ui_pci_config_write(struct ui_pci *pci, u32 offset, const void *buf, u32 n_
 	}
 	if (flr)
 		ui_pci_reset_locked(pci);
+	else if (meets_window(pci, offset, n))
+		window_write(pci, offset, buf, n);
 	ui_pci_pin_update(pci);
 	ui_pci_pending_flush(pci);
 	if (!was_master && ui_pci_bus_master(pci) && pci->env.wake)

@@ -275,7 +275,9 @@ static void doorbell(struct ui_nvme *c, u64 nth, u32 val)
 		cq_doorbell(c, qid, (u16)val);
 	else
 		sq_doorbell(c, qid, (u16)val);
-	ui_pci_wake(c->pci);
+	/* Most completion doorbells bring no work. */
+	if (ui_nvme_due(c))
+		ui_pci_wake(c->pci);
 }
 
 static void dev_write(void *state, unsigned bar, u64 offset, unsigned n_bytes, u64 val)

@@ -77,7 +77,7 @@ static u16 delete_cq(struct ui_nvme *c, const struct ui_nvme_sqe *sqe)
 		return NVME_QID_INVALID;
 	if (c->cqs[qid].n_users)
 		return NVME_QUEUE_DELETION;
-	c->cqs[qid].live = false;
+	c->cqs[qid].live = c->cqs[qid].rang = false;
 	ui_nvme_pin_update(c);
 	return NVME_OK;
 }

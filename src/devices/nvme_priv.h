@@ -60,7 +60,8 @@ struct ui_nvme_sq {
 
 struct ui_nvme_cq {
 	bool live, irq, phase;
-	bool rang; /* something was posted in this step: a message is due */
+	bool rang; /* something was posted and not said yet: a message is due */
+	u16 peak;  /* of late the most completions that were not taken yet when the host was told: what it has under way */
 	u16 vector, n_entries, head, tail, n_users;
 	u64 base;
 };
@@ -106,6 +107,7 @@ struct ui_nvme {
 	struct ui_nvme_cq cqs[NVME_N_QUEUES];
 	unsigned turn; /* the submission queue that is served next */
 	u64 spent;     /* bytes, or what counts as such, in this step */
+	unsigned lingered; /* steps that messages have waited since the last command */
 	struct ui_nvme_cur cur;
 
 	u32 features[NVME_N_FEATURES];
@@ -144,6 +146,8 @@ int ui_nvme_sync(struct ui_nvme *c, bool away);
 
 /* nvme_queue.c */
 bool ui_nvme_step(void *state);
+/* A step has something to do. */
+bool ui_nvme_due(const struct ui_nvme *c);
 /* Room for @n completions. */
 bool ui_nvme_cq_room(const struct ui_nvme_cq *cq, unsigned n);
 /* False: the controller has failed. @cq has room. */

@@ -3,10 +3,13 @@
 #include "devices/nvme_priv.h"
 
 #include "base/log.h"
+#include "base/sys.h"
 
 enum {
 	STEP_BYTES = 64 << 10, /* in one step() */
 	CMD_COST = 2 << 10,    /* what a command counts besides its data */
+	LINGER_STEPS = 48,     /* for which a message waits at most for one more command; each lets others run, once */
+	LINGER_POSTED = 8,     /* completions that wait for no more */
 };
 
 static u16 get16(const u8 *at)
@@ -87,7 +90,7 @@ void ui_nvme_pin_update(struct ui_nvme *c)
 	ui_pci_intx(c->pci, level);
 }
 
-/* One message for all that a step posted to a queue. */
+/* One message for all that was posted to a queue since the last. */
 static void ring(struct ui_nvme *c)
 {
 	bool any = false, by_mask;
@@ -101,11 +104,43 @@ static void ring(struct ui_nvme *c)
 	for (unsigned i = 0; i < NVME_N_QUEUES; i++) {
 		struct ui_nvme_cq *cq = &c->cqs[i];
 
-		if (cq->rang && cq->irq && !(by_mask && masked(c, cq)))
+		if (!cq->rang)
+			continue;
+		if (cq->irq && !(by_mask && masked(c, cq)))
 			ui_pci_msg(c->pci, cq->vector);
 		cq->rang = false;
+		cq->peak = (u16)ui_max(cq_used(cq), cq->peak ? cq->peak - 1u : 0);
 	}
 	ui_nvme_pin_update(c);
+}
+
+/*
+ * An interrupt costs a guest far more than a command costs us. While the host is busy submitting, one message will do for several
+ * commands, so the first of them wait a moment for the next. Not when all that the host has under way is done: it would wait, too.
+ * One command at a time is told at once.
+ */
+static bool may_linger(const struct ui_nvme *c)
+{
+	bool any = false;
+
+	if (c->lingered >= LINGER_STEPS)
+		return false;
+	for (unsigned i = 0; i < NVME_N_QUEUES; i++) {
+		const struct ui_nvme_cq *cq = &c->cqs[i];
+
+		if (cq->rang && (!i || cq_used(cq) >= ui_min(cq->peak, LINGER_POSTED)))
+			return false;
+		any |= cq->rang && cq->irq;
+	}
+	return any;
+}
+
+static void linger(struct ui_nvme *c)
+{
+	c->lingered++;
+	ui_pci_leave(c->pci);
+	ui_sys_yield();
+	ui_pci_return(c->pci);
 }
 
 /* ---- events and errors ---- */
@@ -259,20 +294,29 @@ static void work(struct ui_nvme *c)
 	ui_nvme_post(c, cur->sqid, sqe->cid, cur->status, cur->result);
 }
 
+bool ui_nvme_due(const struct ui_nvme *c)
+{
+	unsigned type;
+
+	return ui_nvme_running(c) && (c->cur.busy || event_due(c, &type) || next_queue(c) != NVME_N_QUEUES);
+}
+
 bool ui_nvme_step(void *state)
 {
 	struct ui_nvme *c = state;
-	unsigned type;
 
-	if (!ui_nvme_running(c))
-		return false;
 	c->spent = 0;
 	while (c->spent < STEP_BYTES && ui_nvme_running(c)) {
 		events_tell(c);
 		if (!ui_nvme_running(c) || (!c->cur.busy && !fetch(c)))
 			break;
+		c->lingered = 0;
 		work(c);
 	}
+	if (ui_nvme_running(c) && !ui_nvme_due(c) && may_linger(c)) {
+		linger(c);
+		return true;
+	}
 	ring(c);
-	return ui_nvme_running(c) && (c->cur.busy || event_due(c, &type) || next_queue(c) != NVME_N_QUEUES);
+	return ui_nvme_due(c);
 }

@@ -51,11 +51,19 @@ void ui_pci_leave(struct ui_pci *pci)
 	ui_pci_unlock(pci);
 }
 
+void ui_pci_leave_for_dma(struct ui_pci *pci)
+{
+	pci->away_for_dma = true;
+	ui_pci_leave(pci);
+}
+
 void ui_pci_return(struct ui_pci *pci)
 {
-	if (!ui_pci_lock(pci))
-		return; /* it did not leave */
-	pci->away = false;
+	if (!ui_pci_lock(pci)) {
+		pci->away_for_dma = false; /* it did not leave */
+		return;
+	}
+	pci->away = pci->away_for_dma = false;
 	if (pci->n_awaiting)
 		pthread_cond_broadcast(&pci->back);
 }
@@ -544,9 +552,9 @@ bool ui_pci_polls(struct ui_pci *pci)
 {
 	bool polls;
 
-	if (!ui_pci_lock(pci))
+	if (!pci->model->polls || !ui_pci_lock(pci))
 		return false;
-	polls = ui_pci_bus_master(pci) && pci->model->polls && pci->model->polls(pci->state);
+	polls = ui_pci_bus_master(pci) && pci->model->polls(pci->state);
 	ui_pci_unlock(pci);
 	return polls;
 }

@@ -26,6 +26,14 @@ struct ui_pci_bar {
 	bool mappable; /* plain memory without side effects: ui_pci_bar_mem() */
 };
 
+/* A vendor-specific capability (09h), constant but for its last four bytes where @window says so. */
+struct ui_pci_vendor_cap {
+	const u8 *bytes; /* as in configuration space, from the length (offset 2) on */
+	u8 n_bytes;      /* with ID and next pointer: 3 to 64 */
+	u8 n_writable;   /* bytes from offset 4 on that take writes, for the window */
+	bool window;     /* the last four bytes are the model's: window_read(), window_write() */
+};
+
 struct ui_pci_model {
 	const char *name; /* "dma" */
 	u16 vendor, device, subvendor, subdevice;
@@ -36,6 +44,8 @@ struct ui_pci_model {
 	u8 msix_bar;    /* table at 0, pending bits at 0x1000 (8 bytes aligned, more for large tables) */
 	u8 n_msi_lg2;   /* log2 messages; 0xff: no MSI */
 	u8 pin;         /* 0 none, 1 INTA */
+	const struct ui_pci_vendor_cap *vendor_caps; /* n_vendor_caps of them */
+	u8 n_vendor_caps;
 	const char *const *option_keys; /* keys that @create takes in @options, NULL-terminated; NULL: none */
 	/* Of those: keys that may stand alone ("ro" is "ro=on"), and names of files, which are made absolute where a description
 	 * is read. As above. */
@@ -56,6 +66,9 @@ struct ui_pci_model {
 	/* Registers: not called for mappable BARs nor the MSI-X BAR. @n_bytes 1, 2, 4, 8, naturally aligned. */
 	u64 (*read)(void *state, unsigned bar, u64 offset, unsigned n_bytes);
 	void (*write)(void *state, unsigned bar, u64 offset, unsigned n_bytes, u64 val);
+	/* A capability's window was read, or written: @cap is the whole capability as it stands. Only with such capabilities. */
+	u32 (*window_read)(void *state, const u8 *cap);
+	void (*window_write)(void *state, const u8 *cap, u32 val);
 	/* Does a bounded piece of work (at most about 64 KiB of DMA). True when there is more to do right away. */
 	bool (*step)(void *state);
 	/* True while step() must be called now and then although nothing wrote a register: a mapped doorbell is polled. */
@@ -136,6 +149,8 @@ void ui_pci_wake(struct ui_pci *pci);
  * register callbacks that must not meet a step half-way. It may let other register callbacks in.
  */
 void ui_pci_leave(struct ui_pci *pci);
+/* As ui_pci_leave(), around DMA that somebody must answer who may be waiting for the function himself: writes of configuration space do not wait. */
+void ui_pci_leave_for_dma(struct ui_pci *pci);
 void ui_pci_return(struct ui_pci *pci);
 void ui_pci_await(struct ui_pci *pci);
 /* How interrupts are sent just now, and with how many vectors. */

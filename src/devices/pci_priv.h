@@ -29,6 +29,8 @@ struct ui_pci {
 	u8 wmask[PCI_CFG_BYTES];  /* bits that a write changes */
 	u8 reset[PCI_CFG_BYTES];  /* reset values */
 	u16 cap_pm, cap_msi, cap_msix, cap_exp, cap_pasid; /* offsets; 0: absent; constant */
+	u16 cap_window; /* likewise: of the vendor capability with a window, and the window */
+	u16 window;
 
 	u32 *msix_table; /* n_msix entries of four words */
 	u64 *msix_pba;
@@ -36,6 +38,7 @@ struct ui_pci {
 	bool pin_sent; /* the level last told */
 
 	bool away;           /* step() has let go of the lock and will be back */
+	bool away_for_dma;   /* in the middle of DMA: configuration space may change meanwhile */
 	unsigned n_awaiting; /* threads in ui_pci_await(): it does not go again before them */
 	pthread_cond_t back; /* with lock: away became false */
 	/* Threads that stand at the lock or wait for the model to be back. Relaxed: who is overlooked waits for one more step. */

@@ -6,6 +6,7 @@
 #include "core/driver.h"
 
 extern const struct ui_driver_ops ui_generic_driver;
+extern const struct ui_driver_ops ui_smmuv3_driver;
 extern const struct ui_driver_ops ui_vtd_driver;
 
 #endif

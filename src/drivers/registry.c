@@ -5,6 +5,7 @@
 
 static const struct ui_driver_ops *const kinds[] = {
 	&ui_generic_driver,
+	&ui_smmuv3_driver,
 	&ui_vtd_driver,
 };
 

@@ -17,6 +17,7 @@ static const struct {
 } kinds[] = {
 	{ "generic", "generic" },
 	{ "vtd", "vtd" },
+	{ "smmuv3", "smmuv3" },
 	{ "mock", "generic" },
 };
 
@@ -36,7 +37,7 @@ bool ui_machine_kind_known(const char *kind)
 
 const char *ui_machine_kinds(void)
 {
-	return "generic, vtd, mock";
+	return "generic, vtd, smmuv3, mock";
 }
 
 static int device_bars(struct ui_machine_pci *dev, const struct ui_pci_model *model)
@@ -72,6 +73,40 @@ static int device_create(struct ui_machine *machine, const struct ui_machine_dev
 	return dev->pci ? 0 : -EINVAL;
 }
 
+/* Devices @first to @first + @n - 1 over @mem, which becomes the machine's or is destroyed. */
+static int create(const struct ui_machine_desc *desc, unsigned first, unsigned n, struct ui_mem *mem, struct ui_stats *stats, u32 n_stats,
+		  struct ui_machine **out, char *err, size_t err_bytes)
+{
+	const struct ui_driver_ops *driver = ui_driver_find(driver_of(desc->kind));
+	struct ui_machine *machine = driver ? ui_zalloc(sizeof(*machine)) : NULL;
+	int ret = 0;
+
+	if (!machine) {
+		ui_mem_destroy(mem);
+		if (driver)
+			snprintf(err, err_bytes, "out of memory");
+		else
+			snprintf(err, err_bytes, "iommu \"%s\" is not built in", desc->kind);
+		return driver ? -ENOMEM : -EINVAL;
+	}
+	snprintf(err, err_bytes, "out of memory");
+	machine->mem = mem;
+	machine->iommu = machine->mem ? ui_iommu_create(driver, machine->mem) : NULL;
+	if (!machine->iommu)
+		ret = -ENOMEM;
+	else if (stats)
+		ui_iommu_set_stats(machine->iommu, stats, n_stats);
+	for (unsigned i = 0; !ret && i < n; i++) {
+		machine->n_devices++;
+		ret = device_create(machine, &desc->devices[first + i], &machine->devices[i], err, err_bytes);
+	}
+	if (ret)
+		ui_machine_destroy(machine);
+	else
+		*out = machine;
+	return ret;
+}
+
 int ui_machine_create(const struct ui_machine_desc *desc, struct ui_machine **out, char *err, size_t err_bytes)
 {
 	return ui_machine_create_counting(desc, NULL, 0, out, err, err_bytes);
@@ -80,33 +115,13 @@ int ui_machine_create(const struct ui_machine_desc *desc, struct ui_machine **ou
 int ui_machine_create_counting(const struct ui_machine_desc *desc, struct ui_stats *stats, u32 n_stats, struct ui_machine **out,
 			       char *err, size_t err_bytes)
 {
-	const struct ui_driver_ops *driver = ui_driver_find(driver_of(desc->kind));
-	struct ui_machine *machine;
-	int ret = 0;
+	return create(desc, 0, desc->n_devices, ui_mem_create_process(), stats, n_stats, out, err, err_bytes);
+}
 
-	if (!driver) {
-		snprintf(err, err_bytes, "iommu \"%s\" is not built in", desc->kind);
-		return -EINVAL;
-	}
-	snprintf(err, err_bytes, "out of memory");
-	machine = ui_zalloc(sizeof(*machine));
-	if (!machine)
-		return -ENOMEM;
-	machine->mem = ui_mem_create_process();
-	machine->iommu = machine->mem ? ui_iommu_create(driver, machine->mem) : NULL;
-	if (!machine->iommu)
-		ret = -ENOMEM;
-	else if (stats)
-		ui_iommu_set_stats(machine->iommu, stats, n_stats);
-	for (unsigned i = 0; !ret && i < desc->n_devices; i++) {
-		machine->n_devices++;
-		ret = device_create(machine, &desc->devices[i], &machine->devices[i], err, err_bytes);
-	}
-	if (ret)
-		ui_machine_destroy(machine);
-	else
-		*out = machine;
-	return ret;
+int ui_machine_create_apart(const struct ui_machine_desc *desc, unsigned i, struct ui_stats *stats, u32 n_stats, struct ui_machine **out,
+			    char *err, size_t err_bytes)
+{
+	return create(desc, i, 1, ui_mem_create(), stats, n_stats, out, err, err_bytes);
 }
 
 static void device_destroy(struct ui_machine_pci *dev)

@@ -32,13 +32,19 @@ struct ui_machine {
 int ui_machine_create_counting(const struct ui_machine_desc *desc, struct ui_stats *stats, u32 n_stats, struct ui_machine **out,
 			       char *err, size_t err_bytes);
 int ui_machine_create(const struct ui_machine_desc *desc, struct ui_machine **out, char *err, size_t err_bytes);
+/*
+ * As ui_machine_create_counting(), with device @i of @desc alone, behind an iommu of its own, and with memory that is empty: whoever has the
+ * device puts his own there.
+ */
+int ui_machine_create_apart(const struct ui_machine_desc *desc, unsigned i, struct ui_stats *stats, u32 n_stats, struct ui_machine **out,
+			    char *err, size_t err_bytes);
 /* Nothing is open, bound or mapped any more. NULL is a no-op. */
 void ui_machine_destroy(struct ui_machine *machine);
 /* What the devices did so far, a line for each to the log (UI_LOG_INFO). Any thread. */
 void ui_machine_log(const struct ui_machine *machine);
 
 bool ui_machine_kind_known(const char *kind);
-/* "generic, vtd, mock" for messages. */
+/* "generic, vtd, smmuv3, mock" for messages. */
 const char *ui_machine_kinds(void);
 
 #endif

@@ -94,6 +94,9 @@ extern const struct ui_pt_instance ui_pt_instance_arm_s2;
 extern const struct ui_pt_instance ui_pt_instance_mock;
 extern const struct ui_pt_instance ui_pt_instance_mock_huge;
 
+/* By its number, below UI_PT_N_FORMATS. */
+const struct ui_pt_instance *ui_pt_instance(enum ui_pt_format format);
+
 UI_ALWAYS_INLINE unsigned ui_pt_granule(const struct ui_pt_fmt *f, const struct ui_walk_cfg *c)
 {
 	return f->granule_lg2 ? f->granule_lg2 : c->granule_lg2;

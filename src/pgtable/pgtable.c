@@ -15,6 +15,11 @@ static const struct ui_pt_instance *const instances[UI_PT_N_FORMATS] = {
 	[UI_PT_MOCK_HUGE] = &ui_pt_instance_mock_huge,
 };
 
+const struct ui_pt_instance *ui_pt_instance(enum ui_pt_format format)
+{
+	return instances[format];
+}
+
 const struct ui_pt_ops *ui_pt_ops(enum ui_pt_format format)
 {
 	return instances[format]->ops;

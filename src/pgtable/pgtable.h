@@ -223,4 +223,31 @@ struct ui_walk_at {
 enum ui_walk_status ui_walk_table_at(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 iova, unsigned access,
 				     struct ui_walk *out, struct ui_walk_at *at);
 
+/* What one entry of a foreign table says, whoever asks: for tools. */
+struct ui_walk_look {
+	u64 iova, addr; /* ui_walk_scan(): the first input address under it; where it lies */
+	u64 entry;
+	/* UI_WALK_OK: a table or a leaf; UI_WALK_TRANSLATION: absent; UI_WALK_RESERVED, UI_WALK_ADDR_SIZE: as a walk finds it (the rest
+	 * is told nevertheless); ui_walk_scan(): what ui_walk_mem.load said */
+	enum ui_walk_status status;
+	u64 oa;         /* leaf: output; table: address of the next */
+	u64 acc;        /* what the tables down to and with this one leave of rights, in the format's encoding */
+	u8 level, lg2;  /* lg2: input bytes under the entry */
+	u8 prot;        /* leaf: UI_PROT_* that it grants, after the tables above, to an access as privileged as the one asked about */
+	u8 memattr;     /* leaf */
+	bool leaf, accessed, dirty, clean; /* clean: may be written, but a write must mark it first */
+};
+
+/* ui_walk_look.acc above the top. */
+u64 ui_walk_look_start(const struct ui_walk_cfg *cfg);
+/* @entry at @level under tables that leave @acc, for an access of UI_PROT_*. @cfg is one that walks accept. */
+void ui_walk_look(const struct ui_walk_cfg *cfg, unsigned level, u64 entry, u64 acc, unsigned access, struct ui_walk_look *out);
+/*
+ * Calls @fn for every entry that is not absent and under which an address from @start to @last lies, depth first: tables, leaves, what
+ * walks refuse, what cannot be read. Stops at a negative return, and returns it; a table that leads to itself ends with the levels, but
+ * that may be after 2^48 calls. 0; -EINVAL: a walk with @cfg is UI_WALK_RESERVED. Nothing is marked.
+ */
+int ui_walk_scan(const struct ui_walk_cfg *cfg, const struct ui_walk_mem *mem, u64 start, u64 last,
+		 int (*fn)(void *arg, const struct ui_walk_look *look), void *arg);
+
 #endif

@@ -184,7 +184,8 @@ UI_ALWAYS_INLINE enum ui_walk_status ui_pt_walk_with(const struct ui_pt_fmt *f, 
 /* What ui_pt.usual_end is: addresses from 0 on in a table of the common granule and depth. */
 UI_ALWAYS_INLINE u64 ui_pt_usual_end(const struct ui_pt_fmt *f, const struct ui_pt *pt)
 {
-	if (f->max_levels <= 3 || pt->top_level != 3 || pt->cfg.upper || (f->granule_lg2 ? f->granule_lg2 : pt->cfg.granule_lg2) != UI_PAGE_LG2)
+	if (f->max_levels <= 3 || pt->top_level != 3 || pt->cfg.upper ||
+	    (f->granule_lg2 ? f->granule_lg2 : pt->cfg.granule_lg2) != UI_PAGE_LG2)
 		return 0;
 	return UI_BIT(pt->cfg.sign_extend ? pt->cfg.ia_bits - 1 : pt->cfg.ia_bits);
 }

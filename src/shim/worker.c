@@ -29,6 +29,9 @@ enum {
 	STACK_BYTES = 4 << 20,   /* with room for the thread-local data of a sanitizer; what is not touched costs nothing */
 };
 
+/* How the thread sleeps, or is about to. */
+enum { AWAKE, ON_FUTEX, ON_POLL };
+
 struct seat {
 	struct ui_machine_pci *dev; /* release in start; pairs with acquire in round() */
 	_Atomic u32 n_open;         /* control lock for writing */
@@ -43,16 +46,22 @@ static struct {
 	unsigned n_open;
 	_Atomic bool stop;
 	_Atomic u32 word; /* futex: changes when there is something to do */
+	_Atomic u32 asleep; /* seq_cst with word: see kick() and sleep_on() */
 	pthread_mutex_t watch; /* inside it only the device's own locks */
 	_Atomic int kick_fd;   /* an eventfd beside word, made when first needed; -1 */
 	struct seat seats[UI_MACHINE_MAX_DEVICES];
 } worker = { .control = PTHREAD_MUTEX_INITIALIZER, .watch = PTHREAD_MUTEX_INITIALIZER, .kick_fd = -1 };
 
+/* Costs a system call only when the thread sleeps. Order: word before asleep; the thread sets asleep before it looks at word. */
 static void kick(void)
 {
+	u32 how;
+
 	atomic_fetch_add(&worker.word, 1);
-	ui_sys_futex_wake(&worker.word, 1);
-	if (atomic_load(&worker.kick_fd) < 0)
+	how = atomic_load(&worker.asleep);
+	if (how == ON_FUTEX)
+		ui_sys_futex_wake(&worker.word, 1);
+	if (how != ON_POLL)
 		return;
 	ui_ownfd_lock();
 	if (atomic_load(&worker.kick_fd) >= 0)
@@ -72,7 +81,7 @@ static void wake(void *arg)
 struct round {
 	bool busy;  /* somebody wants to go on right away */
 	bool polls; /* somebody's doorbell is polled */
-	u64 bytes;  /* moved by all devices so far: polling that finds work does not slow down */
+	u64 bytes;  /* moved by those so far: polling that finds work does not slow down */
 };
 
 static void step(struct seat *seat, struct round *round)
@@ -88,8 +97,10 @@ static void step(struct seat *seat, struct round *round)
 		round->busy = true;
 	}
 	round->polls |= polls;
-	ui_dma_stats(dev->port, &stats);
-	round->bytes += stats.bytes;
+	if (polls) {
+		ui_dma_stats(dev->port, &stats);
+		round->bytes += stats.bytes;
+	}
 }
 
 /* The descriptors to sleep on: [0] the kick, then those of INTx. 0: none of INTx, the futex will do. */
@@ -131,12 +142,17 @@ static void sleep_on(u32 seen, u64 ns)
 	if (n && (fds[0].fd < 0 || ui_sys_fcntl(fds[0].fd, 1 /* F_GETFD */, 0) < 0))
 		ns = SLEEP_MAX_NS;
 	ts = (struct timespec){ .tv_nsec = (long)ns };
-	if (!n) {
-		ui_sys_futex_wait(&worker.word, seen, ns ? &ts : NULL);
-		return;
+	atomic_store(&worker.asleep, n ? ON_POLL : ON_FUTEX);
+	if (atomic_load(&worker.word) == seen) {
+		/* From here on a kick is heard: the futex sees that word has changed, or poll() that the count is up. */
+		if (n)
+			syscall(SYS_ppoll, fds, n, ns ? &ts : NULL, NULL, 0);
+		else
+			ui_sys_futex_wait(&worker.word, seen, ns ? &ts : NULL);
 	}
-	/* A kick after @seen was read has left its count: poll() returns at once. */
-	syscall(SYS_ppoll, fds, n, ns ? &ts : NULL, NULL, 0);
+	atomic_store(&worker.asleep, AWAKE);
+	if (!n)
+		return;
 	if (fds[0].revents & POLLIN)
 		ui_sys_read(fds[0].fd, &count, sizeof(count));
 	unmask_fired();

@@ -75,8 +75,10 @@ UI_ALWAYS_INLINE struct ui_tlb_entry *cached(struct ui_dma *dma, const struct ui
 static UI_NOINLINE enum ui_dma_status locate_other(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova,
 						   unsigned access, u64 n_bytes, struct piece *p, struct ui_fault *why)
 {
+	if (cfg->kind == UI_CFG_BYPASS && ui_cfg_too_large(cfg, iova))
+		return ui_walk_refused(why, UI_WALK_ADDR_SIZE, 1, 3, 0);
 	if (cfg->kind == UI_CFG_BYPASS)
-		return ui_cfg_too_large(cfg, iova) ? ui_walk_refused(why, UI_WALK_ADDR_SIZE, 1, 3, 0) : at_pa(dma, iova, access, n_bytes, p, why);
+		return at_pa(dma, iova, access, n_bytes, p, why);
 	*why = (struct ui_fault){ .reason = UI_DMA_BLOCKED };
 	return UI_DMA_BLOCKED;
 }

@@ -58,6 +58,7 @@ struct ui_fault {
 	u64 iova;   /* first byte refused */
 	u64 ipa;    /* stage 2: its input address */
 	u64 fetch_pa; /* UI_DMA_WALK_ABORT: of the entry that could not be read or marked */
+	bool quiet;   /* of a stage that wants no report of what its tables refuse: ui_stage.quiet */
 };
 
 struct ui_dma_addr {
@@ -75,6 +76,7 @@ struct ui_stage {
 	struct ui_walk_cfg walk;
 	bool present;
 	bool no_device_walks; /* Arm stage 2: tables of stage 1 in what it makes device memory are refused (S2PTW) */
+	bool quiet;           /* its faults carry it (Arm CD.R and STE.S2R, of which it is the contrary) */
 };
 
 /*
@@ -105,6 +107,8 @@ struct ui_stage_config {
 	u8 halves;          /* UI_HALVES and so on; 0: s1 serves all addresses */
 	u8 in_bits;         /* without s1: an address of more bits is UI_DMA_ADDR_SIZE of stage 1; 0: none is (also with UI_CFG_BYPASS) */
 	struct ui_stage s1_upper; /* with UI_HALVES; s1.present then says that there is a stage 1 at all */
+	/* NULL, or where walks note log2 of the largest leaf met in the first stage, for ui_tr_invalidate_leaves(). Only grows. */
+	_Atomic u32 *largest_leaf;
 };
 
 /* @iova as tables and TLBs know it. Ranges to invalidate may be given either way. */
@@ -145,6 +149,11 @@ void ui_tr_tag_free(struct ui_tr *tr, u32 tag);
  * (nothing was waited for; check with ui_tr_self_inside() before changing anything).
  */
 int ui_tr_invalidate(struct ui_tr *tr, struct ui_stage_config *cfg, u64 start, u64 last);
+/*
+ * As ui_tr_invalidate(), for whole leaves of which the range may name only a part: TLBs hold a large leaf in pieces, and all
+ * pieces of every leaf of the first stage that meets the range go. For a config with @largest_leaf.
+ */
+int ui_tr_invalidate_leaves(struct ui_tr *tr, struct ui_stage_config *cfg, u64 start, u64 last);
 /* As above for everything of the config, or of the instance. */
 int ui_tr_invalidate_tag(struct ui_tr *tr, struct ui_stage_config *cfg);
 int ui_tr_invalidate_all(struct ui_tr *tr);

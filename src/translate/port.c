@@ -219,6 +219,9 @@ u8 *ui_port_fill(struct ui_dma *dma, const struct ui_stage_config *cfg, u64 iova
 	}
 	if (lg2 == UI_TLB_LARGE_LG2)
 		dma->large = true;
+	/* Partner is remove_entries(). */
+	if (ui_unlikely(!atomic_load_explicit(&dma->slot->filled, memory_order_relaxed)))
+		atomic_store_explicit(&dma->slot->filled, 1, memory_order_relaxed);
 	ui_tlb_fill(&dma->slot->tlb, lg2, iova, cfg->tag, access, w, host, &dma->victim);
 	missed(dma);
 	return host ? host + (w->oa & ui_mask_lg2(lg2)) : NULL;

@@ -95,6 +95,7 @@ struct ui_slot {
 	_Atomic uintptr_t owner;  /* thread inside */
 	_Atomic uintptr_t mmio;   /* region whose functions the port is calling, outside a section; 0 none */
 	_Atomic u32 in_use;       /* a port has it; its TLB counts */
+	_Atomic u32 filled;       /* its TLB has had an entry since the port has it; set in a section */
 	struct ui_slot *next;     /* constant once the slot is listed */
 	struct ui_tlb tlb;
 } __attribute__((aligned(64)));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Slots, tags, and waiting for sections. How sections and changes order each other stands in dma.h. */
 #include "base/alloc.h"
+#include "base/bits.h"
 #include "base/sys.h"
 #include "translate/priv.h"
 
@@ -92,7 +93,10 @@ static void remove_entries(struct ui_tr *tr, u32 tag, u64 start, u64 last)
 {
 	for (struct ui_slot *slot = first_slot(tr); slot; slot = slot->next) {
 		/* Partner is ui_slot_get(): a port that takes the slot later begins with an empty TLB. */
-		if (atomic_load_explicit(&slot->in_use, memory_order_seq_cst))
+		if (!atomic_load_explicit(&slot->in_use, memory_order_seq_cst))
+			continue;
+		/* Relaxed: sections that could fill it with what is to go have been waited for. Partner is ui_port_fill(). */
+		if (atomic_load_explicit(&slot->filled, memory_order_relaxed))
 			ui_tlb_remove(&slot->tlb, tag, start, last);
 	}
 }
@@ -117,6 +121,7 @@ struct ui_slot *ui_slot_get(struct ui_tr *tr)
 		if (atomic_load_explicit(&slot->in_use, memory_order_relaxed))
 			continue;
 		ui_tlb_remove(&slot->tlb, 0, 0, ~(u64)0);
+		atomic_store_explicit(&slot->filled, 0, memory_order_relaxed);
 		break;
 	}
 	if (!slot) {
@@ -270,6 +275,18 @@ int ui_tr_invalidate(struct ui_tr *tr, struct ui_stage_config *cfg, u64 start, u
 		last = one ? ui_cfg_untagged(cfg, last) : ~(u64)0;
 	}
 	return invalidate(tr, cfg, cfg->tag, start, last);
+}
+
+int ui_tr_invalidate_leaves(struct ui_tr *tr, struct ui_stage_config *cfg, u64 start, u64 last)
+{
+	u64 below;
+
+	/* Twice: what sections that are under way may still note counts too, and after the first time they have ended. */
+	if (ui_tr_sync(tr, cfg))
+		return -EDEADLK;
+	/* Relaxed: the wait orders it. Partner is ui_walk_config(). */
+	below = ui_mask_lg2(atomic_load_explicit(cfg->largest_leaf, memory_order_relaxed));
+	return ui_tr_invalidate(tr, cfg, start & ~below, last | below);
 }
 
 int ui_tr_invalidate_tag(struct ui_tr *tr, struct ui_stage_config *cfg)

@@ -209,6 +209,17 @@ static const struct ui_stage *half_of(const struct ui_stage_config *cfg, u64 iov
 	return cfg->halves & UI_HALVES_NO_LOWER ? NULL : &cfg->s1;
 }
 
+/* Before stage 2 cuts it into pieces. */
+UI_ALWAYS_INLINE void note_leaf(const struct ui_stage_config *cfg, unsigned leaf_lg2)
+{
+	/* Relaxed: who reads it has waited for the section. Another port may note more meanwhile. */
+	u32 most = cfg->largest_leaf ? atomic_load_explicit(cfg->largest_leaf, memory_order_relaxed) : leaf_lg2;
+
+	while (ui_unlikely(most < leaf_lg2) &&
+	       !atomic_compare_exchange_weak_explicit(cfg->largest_leaf, &most, leaf_lg2, memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
 static enum ui_dma_status walk_stage2_only(struct walk *walk, const struct ui_stage_config *cfg, u64 iova, unsigned access,
 					   struct ui_walk *out)
 {
@@ -217,11 +228,14 @@ static enum ui_dma_status walk_stage2_only(struct walk *walk, const struct ui_st
 	if (ui_cfg_too_large(cfg, iova))
 		return refused(walk, UI_WALK_ADDR_SIZE, 1, 3, 0);
 	status = walk_stage(walk, &cfg->s2, iova, access, out);
-	return status == UI_WALK_OK ? UI_DMA_OK : refused(walk, status, 2, out->level, iova);
+	if (status != UI_WALK_OK)
+		return refused(walk, status, 2, out->level, iova);
+	note_leaf(cfg, out->leaf_lg2);
+	return UI_DMA_OK;
 }
 
-enum ui_dma_status ui_walk_config(const struct ui_mem *mem, struct ui_walk_cache *cache, const struct ui_stage_config *cfg, u64 iova,
-				  unsigned access, struct ui_walk *out, struct ui_fault *fault)
+static enum ui_dma_status walk_config(const struct ui_mem *mem, struct ui_walk_cache *cache, const struct ui_stage_config *cfg, u64 iova,
+				      unsigned access, struct ui_walk *out, struct ui_fault *fault)
 {
 	struct walk walk = { .mem = mem, .s2 = &cfg->s2, .fault = fault };
 	bool nested = cfg->s1.present && cfg->s2.present;
@@ -245,5 +259,16 @@ enum ui_dma_status ui_walk_config(const struct ui_mem *mem, struct ui_walk_cache
 		return fault->reason;
 	if (status != UI_WALK_OK)
 		return refused(&walk, status, 1, out->level, 0);
+	note_leaf(cfg, out->leaf_lg2);
 	return nested ? add_stage2(&walk, access, out, fault) : UI_DMA_OK;
+}
+
+enum ui_dma_status ui_walk_config(const struct ui_mem *mem, struct ui_walk_cache *cache, const struct ui_stage_config *cfg, u64 iova,
+				  unsigned access, struct ui_walk *out, struct ui_fault *fault)
+{
+	enum ui_dma_status status = walk_config(mem, cache, cfg, iova, access, out, fault);
+
+	if (ui_unlikely(status != UI_DMA_OK))
+		fault->quiet = fault->stage == 2 ? cfg->s2.quiet : fault->stage == 1 && cfg->s1.quiet;
+	return status;
 }

@@ -69,12 +69,15 @@ borrow_huge_pages() {
     done
 }
 
-# qemu_command: sets the array qemu to the QEMU that fetch got, which runs here with its own C library. An array and not
-# a script, so that nothing else runs between a launcher and QEMU.
+# qemu_command [x86_64|aarch64]: sets the array qemu to the QEMU that fetch got for such a machine, which runs here with its own C
+# library. An array and not a script, so that nothing else runs between a launcher and QEMU.
 qemu_command() {
-    local tree libraries
-    tree=$("$clients/fetch" qemu)
+    local tree libraries machine=${1:-x86_64} name=qemu
+    [ "$machine" = x86_64 ] || name=qemu-arm
+    tree=$("$clients/fetch" $name)
     libraries=$tree/usr/lib/x86_64-linux-gnu
-    qemu=("$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" --argv0 qemu-system-x86_64
-        "$tree/usr/bin/qemu-system-x86_64" -L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios")
+    qemu=("$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" --argv0 "qemu-system-$machine"
+        "$tree/usr/bin/qemu-system-$machine" -L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios")
+    # Its accelerators are modules, which it would look for beside the loader.
+    [ "$machine" = x86_64 ] || export QEMU_MODULE_DIR="$libraries/qemu"
 }

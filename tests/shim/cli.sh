@@ -22,11 +22,11 @@ run() { "$uiommu" run "$@"; }
 check 1 '^uiommu: --device: unknown device "nic"; known: .*dma' run --device nic -- true
 check 1 '^uiommu: --device: device dma: unknown key "x"; known: rid, pasid-bits' run -d dma,x=1 -- true
 check 1 'rid 0000:01:00.0 is taken' run -d dma,rid=01:00.0 -d dma,rid=01:00.0 -- true
-check 1 '^uiommu: --iommu: unknown iommu "x"; known: generic, vtd, mock$' run --iommu x -- true
+check 1 '^uiommu: --iommu: unknown iommu "x"; known: generic, vtd, smmuv3, mock$' run --iommu x -- true
 check 1 '^uiommu: --log: unknown log level "x"; known: none' run --log x -- true
 check 1 "^uiommu: --log-file: $dir/no/x: No such file" run --log-file "$dir/no/x" -- true
 check 1 'which program' run
-check 1 'unknown command "walk' "$uiommu" walk
+check 1 'unknown command "frob' "$uiommu" frob
 check 127 '^uiommu: no-such-program: command not found$' run -- no-such-program
 check 127 "^uiommu: $dir/x: No such file" run -- "$dir/x"
 check 126 "^uiommu: $dir: is a directory$" run -- "$dir"

@@ -49,11 +49,10 @@ struct range {
 	u64 start, last;
 };
 
-static struct range range_of(const u64 *cmd, u64 addr)
+static struct range range_of(const struct ui_smmuv3_feat *feat, const u64 *cmd, u64 addr)
 {
-	u64 tg = CMD(TG), granule_lg2 = tg * 2 + 10, n_bytes, last;
+	u64 tg = feat->ril ? CMD(TG) : 0, granule_lg2 = tg * 2 + 10, n_bytes, last;
 
-	/* A single address stands for the leaf that translates it, of whatever size: what the TLB holds of it is found by page. */
 	if (!tg)
 		return (struct range){ addr, addr | (UI_PAGE_BYTES - 1) };
 	n_bytes = ((CMD(NUM) + 1) << CMD(SCALE)) << granule_lg2;
@@ -75,7 +74,8 @@ struct tlbi {
 /*
  * Goes over the configurations, not over the TLBs: an address is looked for where it would be. An entry without nG belongs to all
  * ASIDs, and the TLB does not tell it from others; so an address is invalidated for all ASIDs of the VMID (4.4.1.2 asks for global
- * ones), while an ASID as a whole is only its own (global entries may stay).
+ * ones), while an ASID as a whole is only its own (global entries may stay). An address stands for the whole leaf that translates
+ * it (4.4), which the TLBs may hold in pieces.
  */
 static void invalidate_tlb(struct ui_smmuv3 *smmu, const struct tlbi *tlbi)
 {
@@ -92,11 +92,11 @@ static void invalidate_tlb(struct ui_smmuv3 *smmu, const struct tlbi *tlbi)
 		bool has_s1 = c->config.has_cd;
 
 		if (stages->kind == UI_CFG_TRANSLATE && (tlbi->what != S1_ONLY || has_s1) && (tlbi->what != S2_ONLY || !has_s1) &&
-		    (tlbi->any_vmid || tlbi->vmid == c->config.vmid) && (tlbi->any_asid || !all || tlbi->asid == c->config.asid)) {
+		    (tlbi->any_vmid || tlbi->vmid == c->config.vmid) && (tlbi->any_asid || tlbi->asid == c->config.asid)) {
 			if (all)
 				ui_tr_invalidate_tag(smmu->tr, stages);
 			else
-				ui_tr_invalidate(smmu->tr, stages, tlbi->range.start, tlbi->range.last);
+				ui_tr_invalidate_leaves(smmu->tr, stages, tlbi->range.start, tlbi->range.last);
 		}
 		pthread_mutex_lock(&smmu->cache_lock);
 		item = item->next;
@@ -121,14 +121,14 @@ static void invalidate_translations(struct ui_smmuv3 *smmu, const u64 *cmd)
 	case UI_SMMUV3_OP_TLBI_NH_VA:
 	case UI_SMMUV3_OP_TLBI_NH_VAA:
 		tlbi.what = S1_ONLY;
-		tlbi.any_asid = true;
-		tlbi.range = range_of(cmd, ui_hw_get_addr(cmd, UI_SMMUV3_CMD_Address));
+		tlbi.any_asid = true; /* for global entries */
+		tlbi.range = range_of(&smmu->cfg.feat, cmd, ui_hw_get_addr(cmd, UI_SMMUV3_CMD_Address));
 		break;
 	case UI_SMMUV3_OP_TLBI_S2_IPA:
 		/* 4.4.3.4: combined entries are NH_ALL's. */
 		tlbi.what = S2_ONLY;
 		tlbi.any_asid = true;
-		tlbi.range = range_of(cmd, ui_hw_get_addr(cmd, UI_SMMUV3_CMD_IPA));
+		tlbi.range = range_of(&smmu->cfg.feat, cmd, ui_hw_get_addr(cmd, UI_SMMUV3_CMD_IPA));
 		break;
 	case UI_SMMUV3_OP_TLBI_S12_VMALL:
 		tlbi.any_asid = true;
@@ -185,6 +185,7 @@ static void run_next(struct ui_smmuv3 *smmu)
 	struct ui_smmuv3_q *q = &smmu->cmdq;
 	u32 err = q->cons & (u32)UI_SMMUV3_REG(CMDQ_CONS, ERR);
 	u64 cmd[UI_SMMUV3_CMD_WORDS], addr;
+	u32 n_resets = smmu->n_resets;
 
 	if (!ui_smmuv3_queue_read(smmu, ui_smmuv3_queue_addr(q, q->cons, UI_SMMUV3_CMD_BYTES), cmd, UI_SMMUV3_CMD_WORDS)) {
 		stop(smmu, UI_SMMUV3_CERROR_ABT);
@@ -199,7 +200,7 @@ static void run_next(struct ui_smmuv3 *smmu)
 	if (ui_hw_get(cmd, UI_SMMUV3_CMD_Opcode) != UI_SMMUV3_OP_SYNC || ui_hw_get(cmd, UI_SMMUV3_CMD_CS) != UI_SMMUV3_CS_IRQ)
 		return;
 	/* 4.7.3: a message if there is an address. */
-	addr = ui_hw_get_addr(cmd, UI_SMMUV3_CMD_MSIAddress);
+	addr = smmu->cfg.feat.msi ? ui_hw_get_addr(cmd, UI_SMMUV3_CMD_MSIAddress) : 0;
 	if (!addr) {
 		ui_smmuv3_raise(smmu, UI_SMMUV3_IRQ_CMD_SYNC);
 		return;
@@ -208,7 +209,7 @@ static void run_next(struct ui_smmuv3 *smmu)
 	if (!ui_smmuv3_send(smmu, smmu->sync_port, &smmu->sync_sender, addr, (u32)ui_hw_get(cmd, UI_SMMUV3_CMD_MSIData)))
 		addr = 0;
 	pthread_mutex_lock(&smmu->lock);
-	if (!addr)
+	if (!addr && n_resets == smmu->n_resets)
 		ui_smmuv3_gerror(smmu, UI_SMMUV3_REG(GERROR, MSI_CMDQ_ABT_ERR));
 }
 

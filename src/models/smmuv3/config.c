@@ -16,6 +16,7 @@ struct reader {
 	u32 sid, ssid;
 	bool ssv;
 	u64 *evt;
+	u64 failed_pa; /* stage 2's entry that memory failed at */
 };
 
 static void tell(const struct reader *r, const struct ui_hw_struct *what, u64 addr, bool through_s2, u64 pa, const u64 *words,
@@ -52,8 +53,14 @@ static unsigned fetch_event(const struct reader *r, unsigned type, u64 addr)
 /* Each word once. */
 static bool load(const struct reader *r, u64 pa, u64 *words, unsigned n)
 {
+	const struct ui_walk_mem *from = r->tables->words;
 	struct ui_mem_span span;
 
+	for (unsigned i = 0; from && i < n; i++)
+		if (from->load(from->arg, pa + i * 8, &words[i]) != UI_WALK_OK)
+			return false;
+	if (from)
+		return true;
 	if (!ui_mem_resolve(r->tables->mem, pa, &span) || !span.host || span.n_bytes < n * 8)
 		return false;
 	for (unsigned i = 0; i < n; i++)
@@ -66,15 +73,22 @@ static bool load(const struct reader *r, u64 pa, u64 *words, unsigned n)
 
 static enum ui_walk_status s2_load(void *arg, u64 pa, u64 *entry)
 {
-	return load(arg, pa, entry, 1) ? UI_WALK_OK : UI_WALK_ABORT;
+	struct reader *r = arg;
+
+	r->failed_pa = pa;
+	return load(r, pa, entry, 1) ? UI_WALK_OK : UI_WALK_ABORT;
 }
 
 static enum ui_walk_status s2_cmpxchg(void *arg, u64 pa, u64 expected, u64 desired, bool *swapped)
 {
-	const struct reader *r = arg;
+	struct reader *r = arg;
 	struct ui_mem_span span;
 	int ret;
 
+	*swapped = true;
+	if (r->tables->only_look)
+		return UI_WALK_OK;
+	r->failed_pa = pa;
 	if (!ui_mem_resolve(r->tables->mem, pa, &span) || !span.host || span.n_bytes < 8 || !span.writable)
 		return UI_WALK_ABORT;
 	ret = ui_safe_cmpxchg64(span.host, &expected, desired);
@@ -124,9 +138,12 @@ static unsigned cd_pa(struct reader *r, u64 addr, u64 *pa)
 	type = event(r, walk_event(status));
 	ui_hw_set(r->evt, UI_SMMUV3_EVT_S2, 1);
 	ui_hw_set(r->evt, UI_SMMUV3_EVT_CLASS, UI_SMMUV3_CLASS_CD);
-	if (type == UI_SMMUV3_F_PERMISSION)
-		ui_hw_set(r->evt, UI_SMMUV3_EVT_RnW, 1);
-	ui_hw_set_addr(r->evt, UI_SMMUV3_EVT_IPA, addr);
+	if (type == UI_SMMUV3_F_WALK_EABT) {
+		ui_hw_set_addr(r->evt, UI_SMMUV3_EVT_FetchAddr, r->failed_pa);
+	} else {
+		ui_hw_set_addr(r->evt, UI_SMMUV3_EVT_IPA, addr);
+		r->c->quiet = s2->quiet;
+	}
 	return type;
 }
 
@@ -142,11 +159,12 @@ static bool s2_stage(struct reader *r)
 		.ttb = ui_hw_get_addr(c->ste, UI_SMMUV3_STE_S2TTB),
 	};
 
-	c->stages.s2 = (struct ui_stage){ .present = true, .no_device_walks = STE(S2PTW) };
+	c->stages.s2 = (struct ui_stage){ .present = true, .no_device_walks = STE(S2PTW), .quiet = !STE(S2R) };
 	if (ui_arm_s2_start(&s2, &c->stages.s2.walk))
 		return false;
 	c->stages.s2.walk.set_accessed = STE(S2HA);
-	c->stages.s2.walk.set_dirty = STE(S2HD);
+	/* 5.2 S2HD: nothing without S2HA. */
+	c->stages.s2.walk.set_dirty = STE(S2HA) && STE(S2HD);
 	c->stages.s2.walk.no_access_fault = STE(S2AFFD);
 	return true;
 }
@@ -170,7 +188,7 @@ static bool s1_half(const struct reader *r, bool upper, struct ui_stage *out)
 	if (ui_arm_s1_start(&s1, &out->walk))
 		return false;
 	out->walk.set_accessed = CD(HA);
-	out->walk.set_dirty = CD(HD);
+	out->walk.set_dirty = CD(HA) && CD(HD);
 	out->walk.no_access_fault = CD(AFFD);
 	out->walk.no_table_attrs = r->tables->feat->had && (upper ? CD(HAD1) : CD(HAD0));
 	out->walk.write_no_exec = CD(WXN);
@@ -190,6 +208,7 @@ static bool s1_stage(struct reader *r)
 		s->halves |= UI_HALVES_NO_LOWER;
 	else if (!s1_half(r, false, &s->s1))
 		return false;
+	s->s1.quiet = !CD(R);
 	if (CD(EPD1))
 		s->halves |= UI_HALVES_NO_UPPER;
 	else if (!s1_half(r, true, &s->s1_upper))

@@ -23,9 +23,11 @@ struct ui_smmuv3_step {
 /* Where the structures are. */
 struct ui_smmuv3_tables {
 	const struct ui_mem *mem;
+	const struct ui_walk_mem *words; /* not NULL: its load reads all words, instead of @mem; with @only_look */
 	const struct ui_smmuv3_feat *feat;
 	u64 strtab_base; /* the register */
 	u32 strtab_cfg;
+	bool only_look;  /* stage 2 entries are not marked as accessed on the way to a CD */
 	void (*step)(void *arg, const struct ui_smmuv3_step *step); /* NULL: nobody wants to know */
 	void *arg;
 };
@@ -35,6 +37,7 @@ struct ui_smmuv3_config {
 	u64 ste[UI_SMMUV3_STE_WORDS];
 	u64 cd[UI_SMMUV3_CD_WORDS];    /* with @has_cd */
 	bool has_cd;
+	bool quiet; /* with an event: STE.S2R keeps it from being recorded */
 	u32 cd_index;
 	u16 vmid, asid; /* what TLB entries are tagged with; 0 where there is nothing to tag */
 };

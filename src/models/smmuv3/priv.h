@@ -19,7 +19,8 @@ enum { UI_SMMUV3_CACHE_BUCKETS = 1024 };
 
 /* What is known by heart of one (StreamID, SubstreamID or none). Constant once it is in the cache, but for its links. */
 struct ui_smmuv3_cached_config {
-	struct ui_smmuv3_config config; /* stages.tag is its own */
+	struct ui_smmuv3_config config; /* stages.tag and stages.largest_leaf are its own */
+	_Atomic u32 largest_leaf;
 	u64 who;                        /* ui_smmuv3_who() */
 	struct ui_smmuv3_cached_config *_Atomic next; /* of the bucket; written under cache_lock */
 	struct ui_list link;            /* smmu->configs; cache_lock */
@@ -56,9 +57,13 @@ struct ui_smmuv3 {
 	struct ui_dma *queues; /* a port that bypasses, for queues */
 	struct ui_dma *probe;  /* a port for ui_smmuv3_stream_cached(), with what it shall answer */
 	struct ui_smmuv3_config probed;
+	u32 probe_tag;         /* constant */
 	bool consuming;        /* a thread runs commands; it looks at PROD again before it ends */
 	bool delivering;       /* a thread delivers interrupts; it looks at irqs again before it ends */
 	u8 irqs;               /* enum ui_smmuv3_irq, as bits, that are to be delivered */
+	u8 sending;            /* likewise, that is under way as a message */
+	u32 n_resets;          /* what a message from before a reset comes to is not told after it */
+	pthread_cond_t sent;   /* sending has become 0 */
 
 	/* Messages: one port for whoever is delivering, one for whoever is consuming. */
 	struct ui_dma *irq_port, *sync_port;
@@ -76,6 +81,7 @@ struct ui_smmuv3_stream {
 	u32 sid;
 	/* The port's thread. */
 	unsigned refused;  /* the event for which the last look at the structures ended without an answer; 0: none is due */
+	enum ui_dma_status reason; /* of that */
 	u64 evt[UI_SMMUV3_EVT_WORDS];
 };
 
@@ -91,7 +97,10 @@ UI_ALWAYS_INLINE u64 ui_smmuv3_who(u32 sid, u32 ssid, bool ssv)
 	return (u64)sid << 32 | (u64)ssv << 20 | (ssv ? ssid : 0);
 }
 
-/* stream.c. Drops what @match(@arg, config) says of the cache; when it returns no access goes by it. Under lock. */
+/*
+ * stream.c. Drops what @match(@arg, config) says of the cache; when it returns no access goes by it. Waits for nobody else. Under
+ * lock.
+ */
 typedef bool (*ui_smmuv3_match_fn)(const struct ui_smmuv3_cached_config *config, const void *arg);
 void ui_smmuv3_cache_drop(struct ui_smmuv3 *smmu, ui_smmuv3_match_fn match, const void *arg);
 
@@ -99,6 +108,8 @@ void ui_smmuv3_cache_drop(struct ui_smmuv3 *smmu, ui_smmuv3_match_fn match, cons
 void ui_smmuv3_record(struct ui_smmuv3 *smmu, const u64 evt[UI_SMMUV3_EVT_WORDS]);
 void ui_smmuv3_gerror(struct ui_smmuv3 *smmu, u64 error);
 void ui_smmuv3_raise(struct ui_smmuv3 *smmu, enum ui_smmuv3_irq irq);
+/* Under lock: IRQ_CTRL has changed. When it returns no message of an interrupt that is off is under way (3.18.1). */
+void ui_smmuv3_irqs_off(struct ui_smmuv3 *smmu);
 /* Without lock: delivers what is due. */
 void ui_smmuv3_deliver(struct ui_smmuv3 *smmu);
 /* Without lock: a message. False: nobody took it. @port and @sender are one of the pairs of struct ui_smmuv3. */

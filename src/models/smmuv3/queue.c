@@ -131,6 +131,18 @@ void ui_smmuv3_raise(struct ui_smmuv3 *smmu, enum ui_smmuv3_irq irq)
 		smmu->irqs |= (u8)(1u << irq);
 }
 
+void ui_smmuv3_irqs_off(struct ui_smmuv3 *smmu)
+{
+	u8 off = 0;
+
+	for (unsigned irq = UI_SMMUV3_IRQ_EVENTQ; irq <= UI_SMMUV3_IRQ_GERROR; irq++)
+		off |= (u8)(is_enabled(smmu, (enum ui_smmuv3_irq)irq) ? 0 : 1u << irq);
+	smmu->irqs &= (u8)~off;
+	/* Never by the sender itself: its accesses to our registers are refused. */
+	while (smmu->sending & off)
+		pthread_cond_wait(&smmu->sent, &smmu->lock);
+}
+
 bool ui_smmuv3_self_sending(struct ui_smmuv3 *smmu)
 {
 	uintptr_t self = (uintptr_t)&thread_marker;
@@ -180,20 +192,24 @@ void ui_smmuv3_deliver(struct ui_smmuv3 *smmu)
 	smmu->delivering = true;
 	while (smmu->irqs) {
 		enum ui_smmuv3_irq irq = (enum ui_smmuv3_irq)__builtin_ctz(smmu->irqs);
+		u32 n_resets = smmu->n_resets;
 		struct ui_smmuv3_msi msi;
 		bool is_message, ok = true;
 		u64 error;
 
 		smmu->irqs &= (u8)~(1u << irq);
 		is_message = message_of(smmu, irq, &msi, &error);
+		smmu->sending = (u8)(is_message ? 1u << irq : 0);
 		pthread_mutex_unlock(&smmu->lock);
 		if (is_message)
 			ok = ui_smmuv3_send(smmu, smmu->irq_port, &smmu->irq_sender, msi.addr, msi.data);
 		else if (smmu->cfg.irq)
 			smmu->cfg.irq(smmu->cfg.arg, irq);
 		pthread_mutex_lock(&smmu->lock);
-		if (!ok)
+		if (!ok && n_resets == smmu->n_resets)
 			ui_smmuv3_gerror(smmu, error);
+		smmu->sending = 0;
+		pthread_cond_broadcast(&smmu->sent);
 	}
 	smmu->delivering = false;
 	pthread_mutex_unlock(&smmu->lock);

@@ -19,14 +19,15 @@ void ui_smmuv3_cfg_init(struct ui_smmuv3_cfg *cfg, unsigned sid_bits)
 	*cfg = (struct ui_smmuv3_cfg){ .feat = {
 		.s1p = 1, .s2p = 1, .ttf = UI_SMMUV3_TTF_AA64, .cohacc = 1, .httu = UI_SMMUV3_HTTU_AF_DIRTY, .asid16 = 1, .msi = 1,
 		.vmid16 = 1, .cd2l = 1, .ttendian = UI_SMMUV3_TTENDIAN_LE, .stall_model = UI_SMMUV3_STALL_TERMINATE,
-		.st_level = UI_SMMUV3_ST_LEVEL_2LVL,
+		.term_model = 1, .st_level = UI_SMMUV3_ST_LEVEL_2LVL,
 		.sidsize = (u16)sid_bits, .ssidsize = 20, .eventqs = 19, .cmdqs = 19,
 		.had = 1, .xnx = 1, .ril = 1, .bbml = 2,
 		.oas = UI_SMMUV3_PS_48, .gran4k = 1, .gran16k = 1, .gran64k = 1,
 	} };
 }
 
-/* No feature beyond what ui_smmuv3_cfg_init() gives, but for wider addresses; less is fine. */
+/* No feature beyond what ui_smmuv3_cfg_init() gives, but for wider addresses; less is fine. CD.A has no part in it: a terminated
+ * access is an aborted one. */
 static bool is_modelled(const struct ui_smmuv3_feat *feat)
 {
 	struct ui_smmuv3_feat none = *feat;
@@ -34,9 +35,10 @@ static bool is_modelled(const struct ui_smmuv3_feat *feat)
 	none.s1p = none.s2p = none.cohacc = none.asid16 = none.msi = none.vmid16 = none.cd2l = none.had = none.xnx = none.ril = 0;
 	none.httu = none.st_level = none.sidsize = none.ssidsize = none.eventqs = none.cmdqs = none.bbml = 0;
 	none.oas = none.gran4k = none.gran16k = none.gran64k = none.vax = none.ttf = none.ttendian = none.stall_model = 0;
+	none.term_model = 0;
 	return !memcmp(&none, &(struct ui_smmuv3_feat){ 0 }, sizeof(none)) && (feat->s1p || feat->s2p) && feat->s1p <= 1 &&
 	       feat->s2p <= 1 && feat->ttf == UI_SMMUV3_TTF_AA64 && feat->httu <= UI_SMMUV3_HTTU_AF_DIRTY &&
-	       feat->ttendian == UI_SMMUV3_TTENDIAN_LE && feat->stall_model == UI_SMMUV3_STALL_TERMINATE &&
+	       feat->ttendian == UI_SMMUV3_TTENDIAN_LE && feat->stall_model == UI_SMMUV3_STALL_TERMINATE && feat->term_model == 1 &&
 	       feat->st_level <= UI_SMMUV3_ST_LEVEL_2LVL && feat->sidsize <= 32 && feat->ssidsize <= 20 && feat->eventqs <= 19 &&
 	       feat->cmdqs <= 19 && feat->bbml <= 2 && feat->oas <= UI_SMMUV3_PS_52 && feat->vax <= UI_SMMUV3_VAX_52 &&
 	       (feat->gran4k || feat->gran16k || feat->gran64k);
@@ -69,7 +71,7 @@ static bool open_ports(struct ui_smmuv3 *smmu)
 			return false;
 	}
 	smmu->probe = ui_dma_open(smmu->tr, 0, resolve_probed, smmu);
-	return smmu->probe;
+	return smmu->probe && !ui_tr_tag_alloc(smmu->tr, &smmu->probe_tag);
 }
 
 int ui_smmuv3_create(struct ui_mem *mem, const struct ui_smmuv3_cfg *cfg, struct ui_smmuv3 **out)
@@ -86,6 +88,7 @@ int ui_smmuv3_create(struct ui_mem *mem, const struct ui_smmuv3_cfg *cfg, struct
 	ui_smmuv3_feat_to_idr(&cfg->feat, smmu->idr);
 	pthread_mutex_init(&smmu->lock, NULL);
 	pthread_mutex_init(&smmu->cache_lock, NULL);
+	pthread_cond_init(&smmu->sent, NULL);
 	ui_list_init(&smmu->configs);
 	smmu->bypass.kind = UI_CFG_BYPASS;
 	smmu->tables = (struct ui_smmuv3_tables){ .mem = mem, .feat = &smmu->cfg.feat };
@@ -113,8 +116,11 @@ void ui_smmuv3_destroy(struct ui_smmuv3 *smmu)
 	ui_dma_close(smmu->irq_port);
 	ui_dma_close(smmu->sync_port);
 	ui_dma_close(smmu->probe);
+	if (smmu->probe_tag)
+		ui_tr_tag_free(smmu->tr, smmu->probe_tag);
 	if (smmu->tr)
 		ui_tr_destroy(smmu->tr);
+	pthread_cond_destroy(&smmu->sent);
 	pthread_mutex_destroy(&smmu->cache_lock);
 	pthread_mutex_destroy(&smmu->lock);
 	ui_free(smmu);
@@ -128,13 +134,17 @@ static void set_cr0(struct ui_smmuv3 *smmu, u32 cr0)
 	/* Release: partner is resolve(), which reads the tables' place behind SMMUEN. */
 	atomic_store_explicit(&smmu->cr0, cr0, memory_order_release);
 	/* When this returns, accesses go by the new value, and nobody reads what was in force. */
-	if (ui_smmuv3_enabled(was) != ui_smmuv3_enabled(cr0))
+	if (ui_smmuv3_enabled(was) != ui_smmuv3_enabled(cr0)) {
 		ui_smmuv3_cache_drop(smmu, any, NULL);
+		ui_tr_sync(smmu->tr, NULL);
+	}
 }
 
 void ui_smmuv3_reset(struct ui_smmuv3 *smmu)
 {
+	ui_assert(!ui_tr_self_inside(smmu->tr, NULL));
 	pthread_mutex_lock(&smmu->lock);
+	smmu->n_resets++;
 	set_cr0(smmu, 0);
 	atomic_store_explicit(&smmu->gbpa, GBPA_RESET, memory_order_release);
 	smmu->tables.strtab_base = 0;
@@ -143,6 +153,7 @@ void ui_smmuv3_reset(struct ui_smmuv3 *smmu)
 	smmu->cmdq = smmu->eventq = (struct ui_smmuv3_q){ 0 };
 	smmu->eventq_msi = smmu->gerror_msi = (struct ui_smmuv3_msi){ 0 };
 	smmu->irqs = 0;
+	ui_smmuv3_irqs_off(smmu);
 	pthread_mutex_unlock(&smmu->lock);
 }
 
@@ -244,6 +255,8 @@ bool ui_smmuv3_read(struct ui_smmuv3 *smmu, u64 offset, unsigned n_bytes, u64 *v
 		return true;
 	if (n_bytes > reg->n_bytes)
 		return false;
+	/* A thread that runs commands holds the lock and waits for sections. */
+	ui_assert(!ui_tr_self_inside(smmu->tr, NULL));
 	pthread_mutex_lock(&smmu->lock);
 	*val = reg_value(smmu, reg);
 	pthread_mutex_unlock(&smmu->lock);
@@ -266,6 +279,16 @@ static u64 clamp(u64 val, u32 field, u64 max)
 	return val;
 }
 
+/* What of CR1 cannot be written now. */
+static u32 cr1_guarded(u32 cr0)
+{
+	u32 queues = (u32)(UI_SMMUV3_REG(CR1, QUEUE_IC) | UI_SMMUV3_REG(CR1, QUEUE_OC) | UI_SMMUV3_REG(CR1, QUEUE_SH));
+	u32 tables = (u32)(UI_SMMUV3_REG(CR1, TABLE_IC) | UI_SMMUV3_REG(CR1, TABLE_OC) | UI_SMMUV3_REG(CR1, TABLE_SH));
+
+	return (cr0 & (u32)(UI_SMMUV3_REG(CR0, CMDQEN) | UI_SMMUV3_REG(CR0, EVENTQEN)) ? queues : 0) |
+	       (ui_smmuv3_enabled(cr0) ? tables : 0);
+}
+
 /* Under lock. */
 static void write_control(struct ui_smmuv3 *smmu, const struct ui_smmuv3_reg *reg, u32 val)
 {
@@ -278,9 +301,8 @@ static void write_control(struct ui_smmuv3 *smmu, const struct ui_smmuv3_reg *re
 		set_cr0(smmu, val & (u32)(UI_SMMUV3_REG(CR0, SMMUEN) | queues));
 		break;
 	case UI_SMMUV3_REG_CR1:
-		/* 6.3.11: guarded by what uses it. */
-		if (!(cr0 & (u32)(UI_SMMUV3_REG(CR0, SMMUEN) | queues)))
-			smmu->cr1 = val;
+		/* 6.3.11: each half is guarded by what uses it. */
+		smmu->cr1 = (val & ~cr1_guarded(cr0)) | (smmu->cr1 & cr1_guarded(cr0));
 		break;
 	case UI_SMMUV3_REG_CR2:
 		if (!(cr0 & (u32)UI_SMMUV3_REG(CR0, SMMUEN)))
@@ -295,6 +317,7 @@ static void write_control(struct ui_smmuv3 *smmu, const struct ui_smmuv3_reg *re
 		break;
 	case UI_SMMUV3_REG_IRQ_CTRL:
 		smmu->irq_ctrl = val & (u32)(UI_SMMUV3_REG(IRQ_CTRL, GERROR_IRQEN) | UI_SMMUV3_REG(IRQ_CTRL, EVENTQ_IRQEN));
+		ui_smmuv3_irqs_off(smmu);
 		break;
 	case UI_SMMUV3_REG_GERRORN:
 		smmu->gerrorn = val;
@@ -402,6 +425,7 @@ bool ui_smmuv3_write(struct ui_smmuv3 *smmu, u64 offset, unsigned n_bytes, u64 v
 		return true;
 	if (n_bytes > reg->n_bytes)
 		return false;
+	ui_assert(!ui_tr_self_inside(smmu->tr, NULL));
 	pthread_mutex_lock(&smmu->lock);
 	if (n_bytes < reg->n_bytes) {
 		u64 other = reg_value(smmu, reg) & ~((u64)~(u32)0 << (32 * half));

@@ -9,8 +9,10 @@
  * operations, EL2 worlds; ID registers do not claim them, commands for them are illegal.
  *
  * Threads: any, for everything but create and destroy; a stream's port is used by one at a time. Commands run on the thread that
- * writes CMDQ_PROD or GERRORN, and wait for the DMA sections that they concern: never from inside one. Callbacks run on threads
- * that came in (a register access, a faulting DMA), with no lock held.
+ * writes CMDQ_PROD or GERRORN, and wait for the DMA sections that they concern: no register access, reset or question to the caches
+ * from inside one (it is an error of the caller, and ends the process). Callbacks run on threads that came in (a register access, a
+ * faulting DMA), with no lock held. A register write that turns an interrupt off waits for its message, which another thread may
+ * be writing (3.18.1): what MMIO functions take, writers of registers must not hold.
  */
 #ifndef UI_MODELS_SMMUV3_H
 #define UI_MODELS_SMMUV3_H

@@ -76,10 +76,10 @@ void ui_smmuv3_cache_drop(struct ui_smmuv3 *smmu, ui_smmuv3_match_fn match, cons
 		first = c;
 	}
 	pthread_mutex_unlock(&smmu->cache_lock);
-	/* Also for those who are resolving and have taken nothing from the cache yet. */
-	ui_tr_sync(smmu->tr, first && !first->dropped ? &first->config.stages : NULL);
+	/* Who is resolving, and has taken nothing from the cache yet, is waited for too. */
 	for (; first; first = next) {
 		next = first->dropped;
+		ui_tr_sync(smmu->tr, &first->config.stages);
 		config_free(smmu, first);
 	}
 }
@@ -123,10 +123,13 @@ static struct ui_smmuv3_cached_config *read_anew(struct ui_smmuv3_stream *stream
 		return NULL;
 	stream->refused = ui_smmuv3_config_read(&smmu->tables, stream->sid, ssv, ssid, &c->config, stream->evt);
 	if (stream->refused || c->config.stages.kind == UI_CFG_BLOCKED) {
-		*reason = reason_of(stream->refused);
+		*reason = stream->reason = reason_of(stream->refused);
+		if (c->config.quiet)
+			stream->refused = 0;
 		ui_free(c);
 		return NULL;
 	}
+	c->config.stages.largest_leaf = &c->largest_leaf;
 	c->who = ui_smmuv3_who(stream->sid, ssid, ssv);
 	if (c->config.stages.kind == UI_CFG_TRANSLATE && ui_tr_tag_alloc(smmu->tr, &c->config.stages.tag)) {
 		ui_free(c);
@@ -144,8 +147,12 @@ static struct ui_stage_config *resolve_anew(struct ui_smmuv3_stream *stream, u32
 		u64 generation = atomic_load_explicit(&smmu->generation, memory_order_acquire);
 		struct ui_smmuv3_cached_config *c = read_anew(stream, ssid, ssv, reason), *other;
 
-		if (!c)
+		if (!c) {
+			/* Acquire: as above. What was refused may have been mended meanwhile. */
+			if (generation != atomic_load_explicit(&smmu->generation, memory_order_acquire))
+				continue;
 			return NULL;
+		}
 		pthread_mutex_lock(&smmu->cache_lock);
 		other = find(smmu, c->who);
 		if (!other && generation == atomic_load_explicit(&smmu->generation, memory_order_relaxed)) {
@@ -214,7 +221,9 @@ static void record_walk(struct ui_smmuv3_stream *stream, const struct ui_fault *
 	ui_hw_set(evt, UI_SMMUV3_EVT_StreamID, stream->sid);
 	ui_hw_set(evt, UI_SMMUV3_EVT_SSV, fault->has_pasid);
 	ui_hw_set(evt, UI_SMMUV3_EVT_SubstreamID, fault->has_pasid ? fault->pasid : 0);
-	ui_hw_set(evt, UI_SMMUV3_EVT_CLASS, fault->on_walk ? UI_SMMUV3_CLASS_TT : UI_SMMUV3_CLASS_IN);
+	/* 7.3.12: a table of stage 1 that cannot be read is not the input address's fault, unlike the rest of stage 1's. */
+	ui_hw_set(evt, UI_SMMUV3_EVT_CLASS,
+		  fault->on_walk || (type == UI_SMMUV3_F_WALK_EABT && fault->stage == 1) ? UI_SMMUV3_CLASS_TT : UI_SMMUV3_CLASS_IN);
 	if (type == UI_SMMUV3_F_WALK_EABT) {
 		ui_hw_set_addr(evt, UI_SMMUV3_EVT_FetchAddr, fault->fetch_pa);
 	} else if (fault->stage == 2) {
@@ -235,12 +244,16 @@ static void fault_sink(void *arg, const struct ui_fault *fault)
 {
 	struct ui_smmuv3_stream *stream = arg;
 	struct ui_smmuv3 *smmu = stream->smmu;
-	unsigned type = stream->refused;
+	/* A look that only asked may have left one behind; an access for the same reason asked again. */
+	unsigned type = fault->stage || fault->reason != stream->reason ? 0 : stream->refused;
 	bool read = !(fault->access & UI_PROT_WRITE);
 
 	stream->refused = 0;
 	if (!type && fault->stage) {
 		type = fault_event(fault);
+		/* 5.5 R, 5.2 S2R: only these four can be kept back. */
+		if (fault->quiet && type != UI_SMMUV3_F_WALK_EABT)
+			type = 0;
 		if (type)
 			record_walk(stream, fault, type);
 	}
@@ -315,36 +328,36 @@ static bool config_is_old(struct ui_smmuv3_stream *stream, const struct ui_dma_a
 	return old;
 }
 
-/* Under lock: translates by what the structures say now, without any cache: the tag is a new one. */
+/*
+ * Under lock: translates by what the structures say now. No right is asked for, so that nothing is marked, and nothing remembered
+ * by any cache; the walk tells which rights there are.
+ */
 static bool probe(struct ui_smmuv3 *smmu, const struct ui_dma_addr *at, struct ui_walk *w)
 {
 	const struct ui_dma_addr plain = { .iova = at->iova, .priv = at->priv };
-	bool found;
 
-	if (ui_tr_tag_alloc(smmu->tr, &smmu->probed.stages.tag))
-		return false;
-	/* No right is asked for, so that nothing is marked; the walk tells which there are. */
-	ui_tr_sync(smmu->tr, NULL);
-	found = ui_dma_translate(smmu->probe, &plain, 0, w, NULL) == UI_DMA_OK;
-	ui_tr_sync(smmu->tr, &smmu->probed.stages);
-	ui_tr_tag_free(smmu->tr, smmu->probed.stages.tag);
-	return found;
+	smmu->probed.stages.tag = smmu->probe_tag;
+	return ui_dma_translate(smmu->probe, &plain, 0, w, NULL) == UI_DMA_OK;
 }
 
 enum ui_smmuv3_cached ui_smmuv3_stream_cached(struct ui_smmuv3_stream *stream, const struct ui_dma_addr *at, unsigned access)
 {
 	enum ui_smmuv3_cached ret = UI_SMMUV3_CACHE_GOOD;
 	struct ui_smmuv3 *smmu = stream->smmu;
+	struct ui_smmuv3_tables tables;
 	u64 evt[UI_SMMUV3_EVT_WORDS];
 	struct ui_walk had, now = { 0 };
 	unsigned type, want = access | (at->priv ? UI_PROT_PRIV : 0);
 
+	ui_assert(!ui_tr_self_inside(smmu->tr, NULL));
 	pthread_mutex_lock(&smmu->lock);
+	tables = smmu->tables;
+	tables.only_look = true;
 	if (!ui_smmuv3_enabled(atomic_load_explicit(&smmu->cr0, memory_order_relaxed))) {
 		pthread_mutex_unlock(&smmu->lock);
 		return ret;
 	}
-	type = ui_smmuv3_config_read(&smmu->tables, stream->sid, at->has_pasid, at->pasid, &smmu->probed, evt);
+	type = ui_smmuv3_config_read(&tables, stream->sid, at->has_pasid, at->pasid, &smmu->probed, evt);
 	if (config_is_old(stream, at, type, &smmu->probed)) {
 		ret = UI_SMMUV3_CACHE_CONFIG;
 	} else if (!type && smmu->probed.stages.kind == UI_CFG_TRANSLATE &&

@@ -362,7 +362,8 @@ int ui_arm_s1_start(const struct ui_arm_s1 *s1, struct ui_walk_cfg *out)
 		.wide_64k = granule == 16 && s1->oas_bits >= 52,
 	};
 
-	if (s1->txsz > ARM_MAX_TXSZ || (ia_bits > 48 && !s1->va52) || !arm_geometry(&shape, &c.top_level, &c.top_lg2) || place_top(&c, s1->ttb))
+	if (s1->txsz > ARM_MAX_TXSZ || (ia_bits > 48 && !s1->va52) || !arm_geometry(&shape, &c.top_level, &c.top_lg2) ||
+	    place_top(&c, s1->ttb))
 		return -EINVAL;
 	*out = c;
 	return 0;

@@ -182,6 +182,8 @@ static void members_out_of_range_are_refused(void **state)
 		{ { .what = UIOMMU_DECODE_CDTAB, .s1fmt = 3 }, "S1Fmt is 0, 1 or 2" },
 		{ { .what = UIOMMU_DECODE_CDTAB, .s1cdmax = 21 }, "S1CDMax is at most 20" },
 		{ { .what = UIOMMU_DECODE_PRIQ, .log2size = 20 }, "a queue has at most 2^19 entries" },
+		{ { .what = UIOMMU_DECODE_PT, .format = (enum uiommu_pt_format)9, .granule_lg2 = 12, .input_bits = 48, .output_bits = 48 },
+		  "there is no page table of that format, granule, and numbers of bits and levels at such an address" },
 		{ { .what = (enum uiommu_decode_what)99 }, "unknown kind of structure" },
 	};
 	u64 bytes[8] = { 0 };
@@ -197,6 +199,21 @@ static void members_out_of_range_are_refused(void **state)
 	close(fd);
 }
 
+static void accesses_out_of_range_are_refused(void **state)
+{
+	u64 bytes[8] = { 0 };
+	char path[64], err[128];
+	int fd = file(bytes, sizeof(bytes), path), refused;
+	struct uiommu_dump *dump = uiommu_dump_open_raw(path, 0, err, sizeof(err));
+
+	assert_null(uiommu_walk(dump, &(struct uiommu_walk){ .access = (enum uiommu_walk_access)3 }, &refused, err, sizeof(err)));
+	assert_string_equal(err, "an access is a read, a write or an instruction fetch");
+	assert_null(uiommu_walk(dump, &(struct uiommu_walk){ .has_ssid = 1, .ssid = 1 << 20 }, &refused, err, sizeof(err)));
+	assert_string_equal(err, "a SubstreamID has at most 20 bits");
+	uiommu_dump_close(dump);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +223,7 @@ int main(void)
 		cmocka_unit_test(entries_fold_within_what_is_there),
 		cmocka_unit_test(a_failed_allocation_leaves_nothing_behind),
 		cmocka_unit_test(members_out_of_range_are_refused),
+		cmocka_unit_test(accesses_out_of_range_are_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -283,7 +283,7 @@ static void the_pin_is_up_while_something_is_unread(void **state)
 	assert_false(h->level);
 	push(h, 1, io_sqe(NVME_IO_FLUSH, 0, 1, 0, 0));
 	ring_sq(h, 1);
-	run(&h->w, 10);
+	run(&h->w, 100);
 	assert_true(h->level);
 	nvme_write(h, NVME_REG_CC, 0);
 	assert_false(h->level);
@@ -345,6 +345,140 @@ static void msi_with_one_message(void **state)
 	assert_int_equal(command(h, 1, io_sqe(NVME_IO_FLUSH, 0, 1, 0, 0)), 0);
 	assert_int_equal(h->n_msgs[0], 1);
 	assert_false(h->level);
+}
+
+static void flush_begin(struct host *h)
+{
+	push(h, 1, io_sqe(NVME_IO_FLUSH, 0, 1, 0, 0));
+	ring_sq(h, 1);
+}
+
+/* With messages, and the host known to keep four commands under way on queue 1. */
+static void four_under_way(struct host *h)
+{
+	ui_pci_irq_mode(h->w.pci, UI_PCI_IRQ_MSIX, 0);
+	for (unsigned i = 0; i < 2; i++)
+		ui_pci_msix_mask(h->w.pci, i, false);
+	nvme_enable(h, CC_ON);
+	create_io(h, 1, 1);
+	for (unsigned i = 0; i < 4; i++)
+		flush_begin(h);
+	run(&h->w, 10);
+	assert_int_equal(h->n_msgs[1], 1);
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(take(h, 1));
+	h->n_msgs[0] = h->n_msgs[1] = 0;
+}
+
+/* While a host submits, its completions wait a moment for more of them; not when nothing else is under way. */
+static void several_under_way_share_a_message(void **state)
+{
+	struct host *h = *state;
+
+	four_under_way(h);
+	for (unsigned i = 0; i < 3; i++) {
+		flush_begin(h);
+		assert_true(ui_pci_step(h->w.pci));
+		assert_int_equal(h->n_msgs[1], 0);
+	}
+	flush_begin(h);
+	ui_pci_step(h->w.pci);
+	assert_int_equal(h->n_msgs[1], 1);
+	for (unsigned i = 0; i < 4; i++)
+		assert_true(take(h, 1));
+}
+
+static void a_message_waits_for_a_bounded_time(void **state)
+{
+	struct host *h = *state;
+
+	four_under_way(h);
+	flush_begin(h);
+	run(&h->w, 100);
+	assert_int_equal(h->n_msgs[1], 1);
+}
+
+static void one_command_at_a_time_is_told_at_once(void **state)
+{
+	struct host *h = *state;
+
+	four_under_way(h);
+	for (unsigned i = 0; i < 4; i++) {
+		flush_begin(h);
+		run(&h->w, 100);
+		assert_true(take(h, 1));
+	}
+	h->n_msgs[1] = 0;
+	for (unsigned i = 0; i < 10; i++) {
+		flush_begin(h);
+		assert_false(ui_pci_step(h->w.pci));
+		assert_int_equal(h->n_msgs[1], i + 1);
+		assert_true(take(h, 1));
+	}
+}
+
+/* What an administrative command waits for is not kept back by a queue of data. */
+static void the_admin_queue_waits_for_nobody(void **state)
+{
+	struct host *h = *state;
+
+	four_under_way(h);
+	flush_begin(h);
+	assert_true(ui_pci_step(h->w.pci));
+	push(h, 0, (struct sqe){ .op = NVME_ADM_GET_FEATURES, .cdw10 = NVME_FEAT_WRITE_CACHE });
+	ring_sq(h, 0);
+	ui_pci_step(h->w.pci);
+	assert_int_equal(h->n_msgs[0], 1);
+	assert_int_equal(h->n_msgs[1], 1);
+}
+
+static void a_deleted_queue_says_no_more(void **state)
+{
+	struct host *h = *state;
+
+	four_under_way(h);
+	flush_begin(h);
+	assert_true(ui_pci_step(h->w.pci));
+	push(h, 0, (struct sqe){ .op = NVME_ADM_DELETE_SQ, .cdw10 = 1 });
+	push(h, 0, (struct sqe){ .op = NVME_ADM_DELETE_CQ, .cdw10 = 1 });
+	ring_sq(h, 0);
+	run(&h->w, 100);
+	assert_int_equal(h->n_msgs[0], 1);
+	assert_int_equal(h->n_msgs[1], 0);
+}
+
+static void count_wake(void *arg)
+{
+	++*(unsigned *)arg;
+}
+
+/* Whoever steps the device is woken when there is something to do, and only then: that costs as much as a command. */
+static void doorbells_wake_when_there_is_work(void **state)
+{
+	struct host *h = *state;
+	unsigned n_wakes = 0;
+	const struct ui_pci_env env = { .wake = count_wake, .arg = &n_wakes };
+
+	nvme_enable(h, CC_ON);
+	assert_int_equal(create_cq(h, 1, 2, 0), 0);
+	assert_int_equal(create_sq(h, 1, IO_ENTRIES, 1), 0);
+	queue_fresh(h, 1, sq_at(1), cq_at(1), IO_ENTRIES, 2);
+	ui_pci_set_env(h->w.pci, &env);
+	flush_begin(h);
+	assert_int_equal(n_wakes, 1);
+	run(&h->w, 100);
+	assert_true(take(h, 1));
+	assert_int_equal(n_wakes, 1);
+	/* The second waits for room, which a completion doorbell makes. */
+	flush_begin(h);
+	flush_begin(h);
+	run(&h->w, 100);
+	n_wakes = 0;
+	assert_true(take(h, 1));
+	assert_int_equal(n_wakes, 1);
+	run(&h->w, 100);
+	assert_true(take(h, 1));
+	assert_int_equal(n_wakes, 1);
 }
 
 /* A masked vector of MSI-X is pending until it is unmasked, once. */
@@ -541,6 +675,12 @@ int main(void)
 		T(unknown_commands_are_refused),
 		T(the_pin_is_up_while_something_is_unread),
 		T(each_queue_has_its_vector),
+		T(several_under_way_share_a_message),
+		T(a_message_waits_for_a_bounded_time),
+		T(one_command_at_a_time_is_told_at_once),
+		T(the_admin_queue_waits_for_nobody),
+		T(a_deleted_queue_says_no_more),
+		T(doorbells_wake_when_there_is_work),
 		T(masked_msi_messages_come_when_unmasked),
 		T(msi_with_one_message),
 		T(masked_vectors_are_pending),

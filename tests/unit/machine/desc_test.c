@@ -129,7 +129,7 @@ static void there_are_at_most_32_devices(void **state)
 
 static void bad_settings_are_refused_with_what_is_known(void **state)
 {
-	refused("iommu", "quantum", "known: generic, vtd, mock");
+	refused("iommu", "quantum", "known: generic, vtd, smmuv3, mock");
 	refused("log", "loud", "known: none, error");
 	refused("colour", "red", "known: iommu, log, log-file, device");
 }

@@ -112,7 +112,7 @@ static void stage_1(void **state)
 	*at(root) = 0x7000000003;
 	command(0x11, 0);
 	assert_int_equal(dma_read(stream, VA + 3 * PAGE, 0, false, &val), UI_DMA_WALK_ABORT);
-	event_is(0x0b | (u64)SID << 32, (u64)1 << 35 | (u64)2 << 40, VA + 3 * PAGE, 0x7000000000);
+	event_is(0x0b | (u64)SID << 32, (u64)1 << 35 | (u64)1 << 40, VA + 3 * PAGE, 0x7000000000);
 	assert_int_equal(rig.n_irqs[UI_SMMUV3_IRQ_EVENTQ], 5);
 }
 

@@ -460,12 +460,14 @@ static void check_coverage(const struct rig *r)
 	assert_true(r->n_ok * 10 >= r->n_all * 4);
 	assert_true(r->n_upper >= ENOUGH && r->n_marks_refused >= ENOUGH);
 	for (unsigned g = 0; g < 3; g++) {
-		printf("granule %dK: stage 1 %u, stage 2 %u, nested %u\n", granule_kb[g], r->n_granule[g][0], r->n_granule[g][1], r->n_granule[g][2]);
+		printf("granule %dK: stage 1 %u, stage 2 %u, nested %u\n", granule_kb[g], r->n_granule[g][0], r->n_granule[g][1],
+		       r->n_granule[g][2]);
 		for (unsigned i = 0; i < 3; i++)
 			assert_true(r->n_granule[g][i] >= ENOUGH);
 	}
 	for (unsigned kind = REF_ARM_TRANSLATION; kind < N_KINDS; kind++) {
-		printf("%s: stage 1 %u, stage 2 %u, stage 2 on a walk %u\n", name[kind], r->seen[0][0][kind], r->seen[1][0][kind], r->seen[1][1][kind]);
+		printf("%s: stage 1 %u, stage 2 %u, stage 2 on a walk %u\n", name[kind], r->seen[0][0][kind], r->seen[1][0][kind],
+		       r->seen[1][1][kind]);
 		assert_true(r->seen[0][0][kind] >= ENOUGH && r->seen[1][0][kind] >= ENOUGH && r->seen[1][1][kind] >= ENOUGH);
 	}
 }
