@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A second reader of an SMMUv3's stream tables, context descriptors and SubstreamIDs (Arm IHI 0070, 3.3, 3.4, 5, 7.3), as plain as it can
- * be and sharing no code with src: from a StreamID and a SubstreamID to an address, or to the four words of the event. It takes legal
- * structures, but for what is said to be not valid or lies where no memory is; no stalls, no EL2. For tests.
+ * A second reader of an SMMUv3's stream tables, context descriptors and SubstreamIDs (Arm IHI 0070, 3.3, 3.4, 5, 7.3), as plain as
+ * it can be and sharing no code with src: from a StreamID and a SubstreamID to an address, or to the four words of the event. It
+ * takes legal structures, but for what is said to be not valid or lies where no memory is; no stalls, no EL2. For tests.
  */
 #ifndef REF_SMMU_WALK_H
 #define REF_SMMU_WALK_H

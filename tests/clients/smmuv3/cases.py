@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Random stream tables, context descriptors and page tables for oracle.py, and accesses that go through them.
 
-A case is one configuration of one stream with some accesses. What its accesses should give, nobody here knows: that is for those who
-are compared. But most tables are made so that the accesses get through, and each way of being wrong has its share.
+A case is one configuration of one stream with some accesses. What its accesses should give, nobody here knows: that is for
+those who are compared. But most tables are made so that the accesses get through, and each way of being wrong has its share.
 """
 
 # The machine: what lies where.
@@ -207,7 +207,7 @@ class Case:
                  AFFD=self.chance(15), TBI0=self.chance(25), TBI1=self.chance(25), AA64=1, R=1, A=1, ASID=self.rng.randrange(1 << 16))
 
     def place(self, pa, n_bytes, first=False):
-        """Where stage 1 has to look for a table (first: of TTB0 or TTB1) or CD at pa: behind stage 2, some are not to be had."""
+        """Where stage 1 has to look for a table (first: of TTB0 or TTB1) or CD at pa: behind stage 2, some are not there."""
         if not self.s2:
             return pa
         ipa = self.tables_at + pa % (1 << 29)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Random domains on our SMMUv3's driver half, for domains.py to try on somebody else's device half: what the driver half has written to
- * memory, and what devices should find there. domains SEED. Lines, numbers in hexadecimal:
+ * Random domains on our SMMUv3's driver half, for domains.py to try on somebody else's device half: what the driver half has
+ * written to memory, and what devices should find there. domains SEED. Lines, numbers in hexadecimal:
  *
  *   w PA BYTES       memory, as pairs of digits
  *   r OFFSET SIZE VALUE  a register

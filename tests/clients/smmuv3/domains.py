@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Domains of our SMMUv3's driver half on QEMU's SMMUv3: its structures and tables in that machine's memory, and DMA arrives where the
-domains say. See docs/conformance.md.
+"""Domains of our SMMUv3's driver half on QEMU's SMMUv3: its structures and tables in that machine's memory, and DMA arrives
+where the domains say. See docs/conformance.md.
 
 domains.py [--seed N] -- DOMAINS QEMU...   DOMAINS is smmuv3-domains
 """

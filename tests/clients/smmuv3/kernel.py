@@ -89,8 +89,8 @@ def boot(folder, vmlinuz, initramfs, qemu):
 
 
 def traced(text):
-    """Pages that are mapped, {iova: (n, [pa, ...])}: by n devices, since a trace does not say whose, each to one of these pages; and
-    how many events there were."""
+    """Pages that are mapped, {iova: (n, [pa, ...])}: by n devices, since a trace does not say whose, each to one of these pages;
+    and how many events there were."""
     if 'LOST' in text:
         sys.exit('the trace has lost events')
     live, events = {}, 0
@@ -149,7 +149,8 @@ def main():
     for sid, pages in leaves.items():
         stale = [iova for iova in pages if iova not in live]
         bad += len(stale)
-        print('stream %x (%s): %d pages in leaves%s' % (sid, DEVICES[sid], len(pages), ''.join(', %x not live' % x for x in stale[:5])))
+        listed = ''.join(', %x not live' % x for x in stale[:5])
+        print('stream %x (%s): %d pages in leaves%s' % (sid, DEVICES[sid], len(pages), listed))
         if not pages:
             bad += 1
     print('%d events, strtab %x, cfg %x' % (events, base, cfg))

@@ -151,9 +151,11 @@ OTHER_OUTCOME = {
         any(answer[0] == 'event' and of_class(answer[1], TT) for answer in (mine, other)),
     'blocks at every level': lambda case, iova, mine, other:
         case.tags & RESHAPED and type_of(mine) == 'F_TRANSLATION',
-    'first tables at once': lambda case, iova, mine, other: 'first table' in case.tags and other[0] == 'event' and of_class(other[1], TT),
+    'first tables at once': lambda case, iova, mine, other:
+        'first table' in case.tags and other[0] == 'event' and of_class(other[1], TT),
     'table beyond the address size': lambda case, iova, mine, other:
-        case.tags & ({'table beyond', 'STE.S2PS', 'CD.IPS'} | RESHAPED) and (type_of(mine) == 'F_ADDR_SIZE' or (mine == ('abort',) and case.tags & {'CD.R', 'STE.S2R'})),
+        case.tags & ({'table beyond', 'STE.S2PS', 'CD.IPS'} | RESHAPED) and
+        (type_of(mine) == 'F_ADDR_SIZE' or (mine == ('abort',) and case.tags & {'CD.R', 'STE.S2R'})),
     'address size after rights': lambda case, iova, mine, other:
         type_of(mine) == 'F_ADDR_SIZE' and type_of(other) in ('F_ACCESS', 'F_PERMISSION'),
     'rights of a table before its entries': lambda case, iova, mine, other:
@@ -169,7 +171,8 @@ OTHER_OUTCOME = {
         'STE.S1STALLD' in case.tags and case.kind == 's2' and type_of(other) == 'C_BAD_STE',
     'S2T0SZ against S2PS': lambda case, iova, mine, other: case.tags & {'STE.S2PS', 'STE.S2T0SZ'} and type_of(other) == 'C_BAD_STE',
     'S1ContextPtr beyond the OAS': lambda case, iova, mine, other:
-        'STE.S1ContextPtr' in case.tags and (type_of(mine), type_of(other)) in (('C_BAD_STE', 'F_CD_FETCH'), ('F_TRANSLATION', 'abort')),
+        'STE.S1ContextPtr' in case.tags and
+        (type_of(mine), type_of(other)) in (('C_BAD_STE', 'F_CD_FETCH'), ('F_TRANSLATION', 'abort')),
     'span of an L1STD': lambda case, iova, mine, other:
         'stream table' in case.tags and case.two_level and type_of(mine) == 'C_BAD_STREAMID',
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SubstreamIDs, which no other emulation has (QEMU refuses S1CDMax above 0): random stream tables, CD tables and CDs, read by the device
- * half and by tests/ref (requirements.md D3, D4; Arm IHI 0070, 3.3.2, 3.3.3, 5.2, 5.3, 7.3). The same byte lands at the same place, or
- * the same four words are recorded.
+ * SubstreamIDs, which no other emulation has (QEMU refuses S1CDMax above 0): random stream tables, CD tables and CDs, read by the
+ * device half and by tests/ref (requirements.md D3, D4; Arm IHI 0070, 3.3.2, 3.3.3, 5.2, 5.3, 7.3). The same byte lands at the same
+ * place, or the same four words are recorded.
  */
 #include "smmuv3_common.h"
 
@@ -268,7 +268,7 @@ static void two_readers_agree(void **state)
 
 	for (unsigned i = 0; i < ROUNDS; i++)
 		round_of_structures();
-	printf("substreams: %lu/%d accesses agree; through %lu", (unsigned long)(ROUNDS * ACCESSES), ROUNDS * ACCESSES, (unsigned long)ok_count);
+	printf("substreams: %d/%d accesses agree; through %lu", ROUNDS * ACCESSES, ROUNDS * ACCESSES, (unsigned long)ok_count);
 	for (unsigned i = 1; i < ui_array_size(counts); i++)
 		if (counts[i])
 			printf(", %lu of event %#x", (unsigned long)counts[i], i);
