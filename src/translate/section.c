@@ -170,7 +170,11 @@ static bool self_is(const struct ui_slot *slot)
 bool ui_tr_self_inside(struct ui_tr *tr, struct ui_stage_config *cfg)
 {
 	for (struct ui_slot *slot = first_slot(tr); slot; slot = slot->next) {
-		if (self_is(slot) && meets(slot, atomic_load_explicit(&slot->state, memory_order_acquire), cfg))
+		/* Acquire, and before the owner: partner is ui_port_publish(). A port may have gone from our thread to another, and
+		 * whose section this is can be told only from an owner that is as new. */
+		uintptr_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
+
+		if (meets(slot, state, cfg) && self_is(slot))
 			return true;
 	}
 	return false;

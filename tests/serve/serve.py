@@ -13,6 +13,8 @@ UIOMMU = os.path.realpath(sys.argv[1])
 os.chdir(tempfile.mkdtemp(prefix='ui'))
 VERSION, REGION_READ = 1, 9
 CONFIG = 7
+# What takes longer hangs.
+PATIENCE_S = 30
 failures = 0
 
 
@@ -37,7 +39,12 @@ def start(*args):
 def stop(server, how=signal.SIGTERM):
     server.send_signal(how)
     server.stdout.close()
-    return server.wait()
+    try:
+        return server.wait(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        check(False, 'the server ends')
+        return server.wait()
 
 
 def message(number, command, payload):
@@ -47,6 +54,7 @@ def message(number, command, payload):
 class Client:
     def __init__(self, path):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.settimeout(PATIENCE_S)
         self.socket.connect(path)
         self.number = 0
 
@@ -81,7 +89,7 @@ class Client:
 
 
 def refused(want, *args):
-    r = subprocess.run([UIOMMU, 'serve'] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=60)
+    r = subprocess.run([UIOMMU, 'serve'] + list(args), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=PATIENCE_S)
     check(r.returncode == 1 and want in r.stderr and r.stderr.count('\n') == 1 and not r.stdout,
           '%s: wanted "%s", got %d, "%s"' % (' '.join(args), want, r.returncode, r.stderr))
 
