@@ -181,10 +181,13 @@ static void *work(void *arg)
 	u64 bytes = 0;
 
 	ui_thread_answer_setxid();
-	while (!atomic_load(&worker.stop)) {
+	for (;;) {
+		/* Before stop and all else that a kick may be about. */
 		u32 seen = atomic_load(&worker.word);
 		struct round round = { 0 };
 
+		if (atomic_load(&worker.stop))
+			break;
 		for (unsigned i = 0; i < UI_MACHINE_MAX_DEVICES; i++) {
 			if (atomic_load(&worker.seats[i].n_open))
 				step(&worker.seats[i], &round);
